@@ -53,10 +53,9 @@ class Lattice:
         return col * self.side, row * self.side, (col + 1) * self.side, (row + 1) * self.side
 
     def outline(self, col: int, row: int) -> Polygon:
-        """The chip's four corners as a polygon in longitude, latitude (degrees)."""
+        """The chip's four corners as a polygon in longitude, latitude (degrees; beyond ±180 across the antimeridian)."""
         west, south, east, north = self.bounds(col, row)
-        lon, lat = to_lonlat(self.epsg).transform([west, east, east, west], [south, south, north, north])
-        return Polygon(zip(lon, lat, strict=True))
+        return _polygon(self.epsg, np.array([[west, south], [east, south], [east, north], [west, north]]))
 
     def locate(self, lon: float, lat: float) -> tuple[int, int]:
         """Column and row of the chip of this zone that holds a point given in degrees."""
@@ -156,8 +155,7 @@ class Block:
     def footprint(self) -> Polygon:
         """Outline in longitude, latitude (degrees), edges densified so that it holds across a zone."""
         ring = shapely.segmentize(shapely.box(*self.bounds), max_segment_length=10_000)
-        to = to_lonlat(self.lattice.epsg)
-        return Polygon(zip(*to.transform(*np.asarray(ring.exterior.coords).T), strict=True))
+        return _polygon(self.lattice.epsg, np.asarray(ring.exterior.coords))
 
     @cached_property
     def locations(self) -> list[Location]:
@@ -165,6 +163,14 @@ class Block:
         top = self.row0 + self.nrows - 1
         rows, cols = np.nonzero(self.mask)
         return [Location(self.lattice, self.col0 + int(c), top - int(r)) for r, c in zip(rows, cols, strict=True)]
+
+
+def _polygon(epsg: int, ring: NDArray[np.number]) -> Polygon:
+    """A ring (N, 2) in metres as a polygon in degrees, in one piece even across the antimeridian."""
+    lon, lat = to_lonlat(epsg).transform(ring[:, 0], ring[:, 1])
+    if np.ptp(lon) > 180:
+        lon = np.where(lon < 0, lon + 360, lon)
+    return Polygon(np.column_stack([lon, lat]))
 
 
 @lru_cache(maxsize=256)
