@@ -1,0 +1,48 @@
+# make demo    environment, simulated archive, store, and the app on its address
+# make test    environment and the whole test suite
+# make check   ruff, format, types
+# make serve   the app alone
+# make screenshot   docs/screenshot.png from the running demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+ADDRESS ?= 127.0.0.1
+READY := $(VENV)/.ready
+TEST_READY := $(VENV)/.ready-test
+
+.PHONY: demo serve test check screenshot clean
+
+demo: $(READY)
+	$(BIN)/python -m index.build
+	@echo "the map: http://$(ADDRESS):$(PORT)"
+	$(BIN)/streamlit run streamlit_app.py --server.address $(ADDRESS) --server.port $(PORT) --server.headless true
+
+serve: $(READY)
+	$(BIN)/streamlit run streamlit_app.py --server.address $(ADDRESS) --server.port $(PORT) --server.headless true
+
+test: $(TEST_READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: $(TEST_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+screenshot: $(TEST_READY)
+	$(BIN)/python bench/screenshot.py
+
+# --no-compile: modules are compiled when they are first imported, most of them never.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(TEST_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) data

@@ -1,0 +1,141 @@
+"""The side bar: which store, the filters, picking by coordinates, what the store is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import streamlit as st
+
+from stac.errors import AreaError
+from stac.period import Period, norm_period
+
+from .filters import Place, resolve_period, resolve_place
+from .session import OpenStore
+from .state import HIT_COUNTS, norm_lonlat
+from .words import count_text
+
+
+def show_sidebar(store: OpenStore | None, stores: Mapping[str, Path]) -> tuple[Place | None, Period | None]:
+    """Draw the side bar.
+
+    Args:
+        store: The open store, or None when it could not be opened: then another can be chosen.
+        stores: Name → path.
+
+    Returns:
+        The place and period filters; None stands for everywhere and any time.
+    """
+    with st.sidebar:
+        st.selectbox("Store", list(stores), key="store", on_change=_store_changed)
+        if store is None:
+            return None, None
+        first, last = _days(store)
+        place = _place_filter()
+        period = _period_filter(first, last)
+        st.select_slider("Number of hits", HIT_COUNTS, key="k")
+        _coordinates_form(first, last)
+        with st.expander("Base map", icon=":material/layers:"):
+            st.checkbox("OpenStreetMap tiles (internet)", key="osm", help="Off: nothing is asked of any other machine.")
+        _about(store)
+        return place, period
+
+
+def _store_changed() -> None:
+    """Another store: what was picked belongs to the last one."""
+    state = st.session_state
+    state["event"] = state["at"] = state["dates"] = state["hit"] = None
+    state["place"], state["period"], state["follow"] = "", (), False
+    state["page_hits"] = state["page_strongest"] = 0
+    state["restored"] = []
+
+
+def _days(store: OpenStore) -> tuple[date, date]:
+    """First and last day of the store's period."""
+    period = norm_period(str(store.store.manifest.period))
+    return period.start.date(), period.end.date()
+
+
+def _place_filter() -> Place | None:
+    """A name or a box, or what the map shows."""
+    follow = bool(st.session_state.get("follow"))
+    st.text_input(
+        "Place",
+        key="place",
+        placeholder="everywhere",
+        disabled=follow,
+        help="A country, US state or city, or W,S,E,N in degrees. Hits have their chip's centre inside.",
+    )
+    st.toggle("Only what the map shows", key="follow", help="The hits follow the map as it is moved.")
+    text = st.session_state.get("view_box", "") if follow else st.session_state.get("place", "")
+    try:
+        return resolve_place(text)
+    except AreaError as err:
+        st.error(str(err))
+        return None
+
+
+def _period_filter(first: date, last: date) -> Period | None:
+    """Both dates of a hit lie in the period."""
+    state = st.session_state
+    kept = tuple(state.get("period") or ())
+    if any(not first <= day <= last for day in kept):
+        state["period"] = ()
+        st.warning(f"The period was left out: this store reaches from {first} to {last}.")
+    days = st.date_input(
+        "Period",
+        key="period",
+        min_value=first,
+        max_value=last,
+        format="YYYY-MM-DD",
+        help="Hits have both dates inside. Empty: any time.",
+    )
+    chosen = tuple(days) if isinstance(days, tuple) else ()
+    return resolve_period((chosen[0], chosen[1])) if len(chosen) == 2 else None
+
+
+def _coordinates_form(first: date, last: date) -> None:
+    """Pick by longitude, latitude and two dates: the way without a mouse."""
+    with st.expander("Pick by coordinates", icon=":material/my_location:"), st.form("coordinates", border=False):
+        st.text_input("Longitude, latitude", key="form_at", placeholder="-122.412, 39.651")
+        st.date_input("Before", value=first, min_value=first, max_value=last, key="form_before", format="YYYY-MM-DD")
+        st.date_input("After", value=last, min_value=first, max_value=last, key="form_after", format="YYYY-MM-DD")
+        st.form_submit_button("Find changes like this", on_click=_coordinates_given, width="stretch")
+        problem = st.session_state.get("form_problem")
+        if problem:
+            st.error(problem)
+
+
+def _coordinates_given() -> None:
+    """Take the form's place and dates as the picked change."""
+    state = st.session_state
+    try:
+        at = norm_lonlat(state["form_at"])
+    except ValueError as err:
+        state["form_problem"] = f"'{state['form_at']}': {err}."
+        return
+    before, after = state["form_before"], state["form_after"]
+    if before is None or after is None or before >= after:
+        state["form_problem"] = "Give two dates, the first earlier than the second."
+        return
+    state["form_problem"] = None
+    state["event"], state["hit"] = None, None
+    state["at"], state["dates"] = at, (before, after)
+
+
+def _about(store: OpenStore) -> None:
+    """What the store was made of."""
+    manifest = store.store.manifest
+    encoder, counts = manifest.encoder, manifest.counts
+    with st.expander("About this store", icon=":material/info:"):
+        rows = {
+            "Encoder": f"{encoder.get('name', 'unknown')}, {encoder.get('dim', '?')} numbers",
+            "Bands": " ".join(encoder.get("bands", ())),
+            "Chip": f"{manifest.chip_size * manifest.gsd} m ({manifest.chip_size} px of {manifest.gsd} m)",
+            "Pairs in time": str(manifest.arguments.get("pairs", "")),
+            "Observations": count_text(int(counts.get("observations", 0)), "row"),
+        }
+        for name, text in rows.items():
+            st.caption(f"{name}")
+            st.text(text)

@@ -1,0 +1,143 @@
+"""Encoders by name: `open_encoder` is the one door through which the other packages get embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stac.bands import RGB, norm_bands
+from stac.errors import ItemError, WeightsError
+
+from .checkpoints import SUFFIXES, open_checkpoint
+from .download import fetch_weights
+from .embed import NetworkEncoder
+from .networks import DIMS, IMAGENET_URLS, new_network, random_network
+from .normalization import default_steps
+from .spectral import SpectralEncoder
+from .torchgeo_weights import NORMALIZATIONS, PREFIX, open_torchgeo
+from .weights import WeightsSpec, open_weights, parameters_sha256
+
+_RANDOM = {"random": "resnet18", "random-resnet50": "resnet50"}
+_FILES = (".safetensors", ".json", *SUFFIXES)
+
+
+class Encoder(Protocol):
+    """Turns chips into vectors."""
+
+    name: str
+    """As given to `open_encoder`, or the name that the weights carry."""
+    bands: tuple[str, ...]
+    """Canonical bands, in the order of the chips' axis C."""
+    dim: int
+    """Length D of an embedding."""
+    spec: WeightsSpec
+    """All that travels with the parameters."""
+    sha256: str
+    """Of the parameters."""
+
+    def embed(self, chips: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """Embeddings float32 (B, D) of uint16 chips (B, C, H, W), harmonised reflectance × 10,000, 0 = no data."""
+        ...
+
+
+def list_encoders() -> list[str]:
+    """Names that `open_encoder` takes, besides files."""
+    return ["spectral", *_RANDOM, *DIMS, *(PREFIX + name for name in NORMALIZATIONS)]
+
+
+def norm_device(device: str) -> str:
+    """`auto` → `cuda` where there is one, else `cpu`; other names are checked.
+
+    Raises:
+        WeightsError: The device is unknown or not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as err:
+        raise WeightsError(f"device '{device}'", "auto, cpu or cuda", "correct the device") from err
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise WeightsError("no CUDA device here", f"one, for the device '{device}'", "use the device auto or cpu")
+    return device
+
+
+def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str = "auto", seed: int = 0) -> Encoder:
+    """Open an encoder.
+
+    Args:
+        name: A name of `list_encoders`; or a file: `.safetensors` (or its `.json`), `.pth`, `.ckpt`, `.pth.tar`.
+        bands: Bands in the order of the chips' axis C; None for the encoder's own. `spectral`, `random` and the
+            ImageNet networks take any; other weights only their own.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` …
+        seed: For parameters drawn at random.
+
+    Raises:
+        WeightsError: The name is unknown, or the weights are missing, of another kind, or made for other bands.
+    """
+    where = norm_device(device)
+    try:
+        wanted = None if bands is None else norm_bands(bands)
+    except ItemError as err:
+        raise WeightsError(err.found, err.expected, err.do) from err
+    if name == "spectral":
+        return SpectralEncoder(wanted, where)
+    spec, state = _open_parameters(name, wanted, seed)
+    if wanted is not None and wanted != spec.bands:
+        raise WeightsError(
+            f"{spec.name} was made for the bands {' '.join(spec.bands)}, and {' '.join(wanted)} were asked for",
+            "the weights' own bands in their order",
+            "leave the bands out, or choose 'spectral' or weights made for them",
+        )
+    return NetworkEncoder(spec, state, where)
+
+
+def _open_parameters(name: str, bands: tuple[str, ...] | None, seed: int) -> tuple[WeightsSpec, dict[str, Tensor]]:
+    """Spec and parameters of a network by name or file."""
+    if name in _RANDOM or name in DIMS:
+        return _new_parameters(name, bands or RGB, seed)
+    if name.startswith(PREFIX):
+        return open_torchgeo(name.removeprefix(PREFIX))
+    path = Path(name).expanduser()
+    if path.suffix in {".safetensors", ".json"}:
+        return open_weights(path)
+    if path.suffix in SUFFIXES:
+        return open_checkpoint(path, bands)
+    raise WeightsError(
+        f"encoder '{name}' is unknown",
+        f"one of {', '.join(['spectral', *_RANDOM, *DIMS])}, {PREFIX}…, or a file ({', '.join(_FILES)})",
+        "correct the name (encoder.encoders.list_encoders gives all of them)",
+    )
+
+
+def _new_parameters(name: str, bands: tuple[str, ...], seed: int) -> tuple[WeightsSpec, dict[str, Tensor]]:
+    """Random or ImageNet parameters for any bands."""
+    arch = _RANDOM.get(name, name)
+    if name in _RANDOM:
+        network = random_network(arch, len(bands), seed)
+        source, licence = f"random, seed {seed}", "Apache-2.0"
+    else:
+        network = new_network(arch, len(bands), imagenet=fetch_weights(IMAGENET_URLS[arch]))
+        source, licence = IMAGENET_URLS[arch], "BSD-3-Clause"
+    state = network.state_dict()
+    spec = WeightsSpec(
+        name=name,
+        arch=arch,
+        bands=bands,
+        normalization=default_steps(bands),
+        chip_size=None,
+        dim=DIMS[arch],
+        source=source,
+        licence=licence,
+        sha256=parameters_sha256(state),
+    )
+    if name in DIMS:
+        spec = replace(spec, data="ImageNet-1k", remarks="assumed: chips stand in for photographs")
+    return spec, state

@@ -1,0 +1,49 @@
+"""The demo store: the simulated archive, built with the encoder that needs no weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pystac
+
+from stac.cli import data_folder
+from stac.simulate import simulate_archive
+
+from .plan import BuildConfig
+
+DEMO_CHIP_SIZE = 32
+"""Pixels: 320 m, small enough that one clear-cut fills a chip."""
+
+DEMO_SEED = 0
+
+
+def demo_config(store: Path, threads: int = 8) -> BuildConfig:
+    """Write the simulated archive where it is not there yet, and say how to build its store.
+
+    Args:
+        store: Folder of the store to make.
+        threads: Threads that read.
+
+    Raises:
+        DataError: The archive's folder holds something else.
+        OSError: The disk is full.
+    """
+    catalog = simulate_archive(data_folder() / "archives" / "demo", size="demo", seed=DEMO_SEED)
+    west, south, east, north = archive_bounds(catalog)
+    return BuildConfig(
+        catalog=str(catalog),
+        store=str(store),
+        area=f"{west},{south},{east},{north}",
+        period="2021-01-01/2023-12-31",
+        chip_size=DEMO_CHIP_SIZE,
+        labels=str(catalog.with_name("events.geojson")),
+        threads=threads,
+    )
+
+
+def archive_bounds(catalog: Path) -> tuple[float, float, float, float]:
+    """West, south, east, north (degrees) of a static catalog's collections."""
+    collections = pystac.Catalog.from_file(str(catalog)).get_collections()
+    boxes = [box for collection in collections for box in collection.extent.spatial.bboxes]
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)

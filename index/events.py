@@ -1,0 +1,211 @@
+"""Events: a location and an interval (before, after), one row and one change vector, as GeoParquet.
+
+The row number is the vector's id in its shard. File metadata follows the STAC embeddings extension
+(https://github.com/geo-embeddings/embedding-extension) where it has a name for a thing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+from numpy.typing import NDArray
+
+from stac.errors import AreaError, StoreError
+from stac.files import write_whole
+from stac.lattice import Location
+
+from .observations import Observations
+from .pairs import Pairing, change_ratios, change_vectors, clearest_of_month, pair_times
+
+EVENT_COLUMNS = (
+    "event_id",
+    "location_id",
+    "time_before",
+    "time_after",
+    "clear_fraction",
+    "magnitude",
+    "change_ratio",
+    "label",
+    "geometry",
+)
+"""Columns of an events file, in order. `clear_fraction` is the smaller of the two; `label` may be null."""
+
+LABEL_MIN_SHARE = 0.05
+"""assumed: a labelled polygon names a chip when it covers at least this share of it (a road covers little)."""
+
+
+def new_events(
+    observations: Observations, gsd: int, pairing: Pairing, *, monthly: bool = False
+) -> tuple[gpd.GeoDataFrame, NDArray[np.float32]]:
+    """Pair the observations of every location.
+
+    Args:
+        observations: In order of location, then time.
+        gsd: Side of a pixel, metres.
+        pairing: How observations are paired in time.
+        monthly: Pair only the clearest observation of each calendar month.
+
+    Returns:
+        Events in order of location, then dates, and their (N, D) float32 unit change vectors.
+    """
+    frames, vectors = [], []
+    dim = observations.embedding.shape[1]
+    for rows in _by_location(observations):
+        rows = rows[observations.embedded[rows]]
+        if monthly:
+            rows = rows[clearest_of_month(observations.time[rows], observations.clear_fraction[rows])]
+        time, embedding = observations.time[rows], observations.embedding[rows]
+        pairs = pair_times(time, pairing)
+        if not len(pairs.before):
+            continue
+        unit, magnitude = change_vectors(embedding, pairs)
+        clear = observations.clear_fraction[rows]
+        location_id = str(observations.location_id[rows[0]])
+        frames.append(
+            {
+                "location_id": np.full(len(magnitude), location_id, dtype=object),
+                "time_before": time[pairs.before],
+                "time_after": time[pairs.after],
+                "clear_fraction": np.minimum(clear[pairs.before], clear[pairs.after]),
+                "magnitude": magnitude,
+                "change_ratio": change_ratios(embedding, time, pairs, magnitude),
+                "geometry": np.full(len(magnitude), Location.from_id(location_id, gsd).outline, dtype=object),
+            }
+        )
+        vectors.append(unit)
+    if not frames:
+        return _empty_events(), np.empty((0, dim), np.float32)
+    columns: dict[str, Any] = {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
+    for name in ("time_before", "time_after"):
+        columns[name] = pd.to_datetime(columns[name], utc=True).astype("datetime64[ms, UTC]")
+    columns["event_id"] = _event_ids(columns["location_id"], columns["time_before"], columns["time_after"])
+    columns["label"] = np.full(len(columns["event_id"]), None, dtype=object)
+    events = gpd.GeoDataFrame({name: columns[name] for name in EVENT_COLUMNS}, geometry="geometry", crs=4326)
+    return events, np.concatenate(vectors)
+
+
+def _by_location(observations: Observations) -> Iterator[NDArray[np.intp]]:
+    """Rows of each location in turn."""
+    ids = observations.location_id
+    if len(ids):
+        starts = np.nonzero(ids[1:] != ids[:-1])[0] + 1
+        yield from np.split(np.arange(len(ids)), starts)
+
+
+def _event_ids(location_id: NDArray[np.object_], before: pd.DatetimeIndex, after: pd.DatetimeIndex) -> list[str]:
+    """`<location id>_<before>_<after>`, dates as YYYYMMDD (UTC)."""
+    first, second = before.strftime("%Y%m%d"), after.strftime("%Y%m%d")
+    return [f"{place}_{a}_{b}" for place, a, b in zip(location_id, first, second, strict=True)]
+
+
+def _empty_events() -> gpd.GeoDataFrame:
+    """No rows, with the columns and dtypes of the contract."""
+    utc = "datetime64[ms, UTC]"
+    types = {"time_before": utc, "time_after": utc, "clear_fraction": "f4", "magnitude": "f4", "change_ratio": "f4"}
+    columns = {name: pd.Series(dtype=types.get(name, "object")) for name in EVENT_COLUMNS}
+    return gpd.GeoDataFrame(columns, geometry="geometry", crs=4326)
+
+
+def add_labels(events: gpd.GeoDataFrame, labels: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Name the events that a labelled polygon meets in space and time.
+
+    Args:
+        events: As `new_events` makes them.
+        labels: Polygons in EPSG:4326 with columns `class`, `start` and `end` (dates; `end` may be null: one day).
+
+    Returns:
+        A copy whose `label` is the class of the polygon that covers most of the chip, among those that cover at least
+        `LABEL_MIN_SHARE` of it and whose time from `start` to `end` meets the interval (before, after].
+
+    Raises:
+        AreaError: A column is missing.
+    """
+    lacking = {"class", "start"} - set(labels.columns)
+    if lacking:
+        raise AreaError(
+            f"labels without {' and '.join(sorted(lacking))}",
+            "polygons with the columns class, start and end",
+            "add the columns to the labels file",
+        )
+    out = events.copy()
+    start = pd.to_datetime(labels["start"], utc=True)
+    end = pd.to_datetime(labels["end"], utc=True).fillna(start) if "end" in labels else start
+    end = end + pd.Timedelta(days=1) - pd.Timedelta(milliseconds=1)  # to the end of its day
+    chips, polygons = events.geometry.to_numpy(), labels.geometry.to_numpy()
+    chip, polygon = shapely.STRtree(polygons).query(chips, predicate="intersects")
+    share = shapely.area(shapely.intersection(chips[chip], polygons[polygon])) / shapely.area(chips[chip])
+    overlaps = (start.to_numpy()[polygon] <= events["time_after"].to_numpy()[chip]) & (
+        end.to_numpy()[polygon] > events["time_before"].to_numpy()[chip]
+    )
+    keep = np.nonzero(overlaps & (share >= LABEL_MIN_SHARE))[0]
+    keep = keep[np.argsort(share[keep], kind="stable")]  # the largest share is written last
+    column = out["label"].to_numpy(dtype=object, copy=True)
+    column[chip[keep]] = labels["class"].to_numpy(dtype=object)[polygon[keep]]
+    out["label"] = column
+    return out
+
+
+def save_events(events: gpd.GeoDataFrame, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write GeoParquet, whole or not at all.
+
+    Args:
+        events: With `EVENT_COLUMNS`.
+        path: Where to.
+        metadata: Put into the file's own metadata, values as JSON (`emb:type`, `emb:dimensions`, …).
+
+    Raises:
+        OSError: The disk is full.
+    """
+    buffer = io.BytesIO()
+    events[list(EVENT_COLUMNS)].to_parquet(buffer, index=False, compression="zstd", schema_version="1.1.0")
+    table = pq.read_table(pa.BufferReader(buffer.getvalue()))
+    # A label column without any label would otherwise be stored as Arrow's null type.
+    column = table.schema.get_field_index("label")
+    table = table.set_column(column, "label", table.column("label").cast(pa.string()))
+    extra = {name.encode(): json.dumps(value).encode() for name, value in metadata.items()}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **extra})
+    with write_whole(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def open_events(path: Path) -> gpd.GeoDataFrame:
+    """Read an events file.
+
+    Raises:
+        StoreError: It is missing, damaged, or lacks columns.
+    """
+    try:
+        events = gpd.read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException) as err:
+        raise StoreError(f"events {path} cannot be read ({err})", "a whole GeoParquet file", "build again") from err
+    faults = check_events(events)
+    if faults:
+        raise StoreError(f"events {path}: {'; '.join(faults)}", "the events contract", "build again")
+    return events
+
+
+def check_events(events: gpd.GeoDataFrame) -> list[str]:
+    """Every fault of an events table: columns, doubled ids, dates in the wrong order, values out of range."""
+    lacking = [name for name in EVENT_COLUMNS if name not in events.columns]
+    if lacking:
+        return [f"columns {', '.join(lacking)} are missing"]
+    faults = []
+    if events["event_id"].duplicated().any():
+        faults.append(f"{int(events['event_id'].duplicated().sum())} event ids stand twice")
+    if (events["time_after"] <= events["time_before"]).any():
+        faults.append("intervals that do not run forward")
+    if not events["clear_fraction"].between(0, 1).all():
+        faults.append("clear fractions outside 0 to 1")
+    if not (events["magnitude"] >= 0).all():
+        faults.append("magnitudes below 0")
+    return faults

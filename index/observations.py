@@ -1,0 +1,218 @@
+"""Observations: location × time × embedding, in append-only Parquet parts, one for each block and month.
+
+A part is written under a temporary name and renamed, so a part that exists is done: that is what makes a build
+resumable. A row is one location on one solar day. Its embedding is null when the chip was not clear enough to be
+embedded; clear fraction and embedding are both null when the pixels could not be read (a *missing observation*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from stac.errors import StoreError
+from stac.files import write_whole
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Rows of one or several parts, in order of location, then time."""
+
+    location_id: NDArray[np.object_]
+    """(N,) text."""
+    time: NDArray[np.datetime64]
+    """(N,) datetime64[ms], UTC: sensing time of the earliest scene behind the chip."""
+    clear_fraction: NDArray[np.float32]
+    """(N,) 0 to 1; NaN where the pixels could not be read."""
+    item_ids: list[list[str]]
+    """(N,) ids of the scenes that supplied the pixels."""
+    embedding: NDArray[np.float16]
+    """(N, D); rows of NaN where there is none."""
+
+    def __len__(self) -> int:
+        return len(self.location_id)
+
+    @property
+    def embedded(self) -> NDArray[np.bool_]:
+        """(N,) which rows have an embedding."""
+        return ~np.isnan(self.embedding[:, 0])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Columns `location_id, time (UTC), clear_fraction, item_ids, embedding` (an array, or None)."""
+        vectors = [row if has else None for row, has in zip(self.embedding, self.embedded, strict=True)]
+        return pd.DataFrame(
+            {
+                "location_id": self.location_id,
+                "time": pd.to_datetime(self.time, utc=True),
+                "clear_fraction": self.clear_fraction,
+                "item_ids": self.item_ids,
+                "embedding": vectors,
+            }
+        )
+
+
+class ObservationRows:
+    """Collects a part's rows day by day."""
+
+    def __init__(self, dim: int) -> None:
+        """Start empty.
+
+        Args:
+            dim: D, the embedding's length.
+        """
+        self._dim = dim
+        self._location_id: list[str] = []
+        self._time: list[datetime] = []
+        self._clear: list[NDArray[np.float32]] = []
+        self._item_ids: list[list[str]] = []
+        self._embedding: list[NDArray[np.float16]] = []
+
+    def add(
+        self,
+        location_id: Sequence[str],
+        time: Sequence[datetime],
+        clear_fraction: NDArray[np.float32],
+        item_ids: Sequence[list[str]],
+        embedding: NDArray[np.floating],
+    ) -> None:
+        """Append the rows of one day.
+
+        Args:
+            location_id: (n,) text.
+            time: (n,) UTC.
+            clear_fraction: (n,) float32, NaN where the pixels could not be read.
+            item_ids: (n,) lists of ids.
+            embedding: (n, D), rows of NaN where there is none.
+        """
+        self._location_id.extend(location_id)
+        self._time.extend(time)
+        self._clear.append(np.asarray(clear_fraction, dtype=np.float32))
+        self._item_ids.extend(item_ids)
+        self._embedding.append(np.asarray(embedding, dtype=np.float16))
+
+    def to_table(self) -> pa.Table:
+        """The rows, in order of location, then time, as Arrow."""
+        embedding = np.concatenate(self._embedding) if self._embedding else np.empty((0, self._dim), np.float16)
+        clear = np.concatenate(self._clear) if self._clear else np.empty(0, np.float32)
+        null = np.isnan(embedding[:, 0])
+        values = pa.array(np.where(np.isnan(embedding), 0, embedding).reshape(-1), type=pa.float16())
+        table = pa.table(
+            {
+                "location_id": pa.array(self._location_id, pa.string()),
+                "time": pa.array(self._time, pa.timestamp("ms", tz="UTC")),
+                "clear_fraction": pa.array(clear, pa.float32(), mask=np.isnan(clear)),
+                "item_ids": pa.array(self._item_ids, pa.list_(pa.string())),
+                "embedding": pa.FixedSizeListArray.from_arrays(values, self._dim, mask=pa.array(null)),
+            },
+            schema=observation_schema(self._dim),
+        )
+        return table.sort_by([("location_id", "ascending"), ("time", "ascending")])
+
+
+def observation_schema(dim: int) -> pa.Schema:
+    """Columns of a part; `dim` is D, the embedding's length."""
+    return pa.schema(
+        [
+            pa.field("location_id", pa.string(), nullable=False),
+            pa.field("time", pa.timestamp("ms", tz="UTC"), nullable=False),
+            pa.field("clear_fraction", pa.float32()),
+            pa.field("item_ids", pa.list_(pa.string())),
+            pa.field("embedding", pa.list_(pa.float16(), dim)),
+        ]
+    )
+
+
+def save_observations(rows: ObservationRows, path: Path) -> int:
+    """Write a part, whole or not at all.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    table = rows.to_table()
+    with write_whole(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=["location_id", "item_ids"])
+    return int(table.num_rows)
+
+
+def open_observations(paths: Iterable[Path], location_id: str | None = None) -> Observations:
+    """Read parts.
+
+    Args:
+        paths: Parts of one store, in any order.
+        location_id: Keep this location only.
+
+    Raises:
+        StoreError: A part is missing, damaged, or of another layout.
+    """
+    filters = None if location_id is None else [("location_id", "=", location_id)]
+    tables = []
+    for path in sorted(paths):
+        try:
+            tables.append(pq.read_table(path, filters=filters, partitioning=None))
+        except (OSError, pa.ArrowException) as err:
+            raise StoreError(
+                f"part {path} cannot be read ({err})", "a whole Parquet file", "remove it and build again"
+            ) from err
+    if not tables:
+        raise StoreError("there are no observations", "at least one part", "run index.build")
+    table = pa.concat_tables(tables).sort_by([("location_id", "ascending"), ("time", "ascending")])
+    return _from_table(table)
+
+
+def _from_table(table: pa.Table) -> Observations:
+    """Arrow to NumPy; nulls become NaN."""
+    column = table.column("embedding").combine_chunks()
+    if isinstance(column, pa.ChunkedArray):  # an empty table has no chunk to combine
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], type=column.type)
+    dim = column.type.list_size
+    values = column.values.slice(column.offset * dim, len(column) * dim)
+    embedding = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float16).reshape(len(column), dim)
+    embedding[np.asarray(column.is_null())] = np.nan
+    clear = table.column("clear_fraction").to_numpy(zero_copy_only=False).astype(np.float32)
+    return Observations(
+        location_id=np.asarray(table.column("location_id").to_pylist(), dtype=object),
+        time=table.column("time").to_numpy().astype("datetime64[ms]"),
+        clear_fraction=clear,
+        item_ids=table.column("item_ids").to_pylist(),
+        embedding=embedding,
+    )
+
+
+def check_observations(path: Path, dim: int) -> list[str]:
+    """Every fault of a part: schema, order, values out of range, doubled rows.
+
+    Args:
+        path: The part.
+        dim: D, the embedding's length that the store states.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowException) as err:
+        return [f"{path.name}: cannot be read ({err})"]
+    if not table.schema.equals(observation_schema(dim)):
+        return [f"{path.name}: columns differ from the contract: {table.schema.to_string(show_schema_metadata=False)}"]
+    rows, faults = _from_table(table), []
+    keys = list(zip(rows.location_id, rows.time.tolist(), strict=True))
+    if keys != sorted(keys):
+        faults.append(f"{path.name}: rows are not in order of location and time")
+    if len(set(keys)) != len(keys):
+        faults.append(f"{path.name}: {len(keys) - len(set(keys))} rows stand twice")
+    clear = rows.clear_fraction[~np.isnan(rows.clear_fraction)]
+    if ((clear < 0) | (clear > 1)).any():
+        faults.append(f"{path.name}: clear fractions outside 0 to 1")
+    if (rows.embedded & np.isnan(rows.clear_fraction)).any():
+        faults.append(f"{path.name}: embeddings of observations that could not be read")
+    if np.isinf(rows.embedding).any():
+        faults.append(f"{path.name}: embeddings beyond float16's range")
+    return faults

@@ -1,0 +1,73 @@
+"""Hits as a table, GeoJSON or GeoParquet."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Literal, get_args
+
+import geopandas as gpd
+import pandas as pd
+
+from stac.errors import StoreError
+from stac.files import write_whole
+
+Format = Literal["table", "geojson", "geoparquet"]
+FORMATS: tuple[str, ...] = get_args(Format)
+
+
+def hits_geojson(hits: gpd.GeoDataFrame) -> str:
+    """Hits as a GeoJSON FeatureCollection (RFC 7946: degrees, longitude first); times as ISO 8601, UTC."""
+    plain = hits.copy()
+    for name in plain.columns:
+        if isinstance(plain[name].dtype, pd.DatetimeTZDtype):
+            plain[name] = plain[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    text: str = plain.to_json(drop_id=True, to_wgs84=True)
+    return text
+
+
+def hits_table(hits: gpd.GeoDataFrame) -> str:
+    """Hits as text in columns: rank, score, dates, change ratio, place, id."""
+    if hits.empty:
+        return "no hits: widen the area or the period"
+    centres = hits.geometry.centroid if hits.crs is None else hits.to_crs(3857).centroid.to_crs(4326)
+    frame = pd.DataFrame(
+        {
+            "rank": hits["rank"],
+            "score": hits["score"].map("{:.3f}".format),
+            "before": hits["time_before"].dt.strftime("%Y-%m-%d"),
+            "after": hits["time_after"].dt.strftime("%Y-%m-%d"),
+            "ratio": hits["change_ratio"].map("{:.2f}".format),
+            "lon": centres.x.map("{:.5f}".format),
+            "lat": centres.y.map("{:.5f}".format),
+            "label": hits["label"].fillna("").astype(str),
+            "event_id": hits["event_id"],
+        }
+    )
+    return frame.to_string(index=False)
+
+
+def write_hits(hits: gpd.GeoDataFrame, path: Path, form: Format) -> None:
+    """Write hits to a file, whole or not at all.
+
+    Raises:
+        StoreError: The folder does not exist.
+        OSError: The disk is full.
+    """
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"the folder {path.parent} does not exist", "an existing folder", "create it, or correct --out"
+        )
+    with write_whole(path) as temporary:
+        temporary.write_bytes(hits_bytes(hits, form))
+
+
+def hits_bytes(hits: gpd.GeoDataFrame, form: Format) -> bytes:
+    """Hits in one of `FORMATS`, as the bytes of a file."""
+    if form == "geojson":
+        return hits_geojson(hits).encode()
+    if form == "table":
+        return (hits_table(hits) + "\n").encode()
+    buffer = io.BytesIO()
+    hits.to_parquet(buffer, index=False, compression="zstd", schema_version="1.1.0")
+    return buffer.getvalue()

@@ -1,0 +1,78 @@
+"""One STAC item as a dictionary: its time, its footprint, whether it is looked for, and the `pystac.Item` of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pystac
+from shapely.errors import ShapelyError
+from shapely.geometry import MultiPolygon, Polygon, shape
+
+from . import antimeridian
+from .area import Area
+from .errors import CatalogError
+from .period import Period
+from .static import Document, absolute_href, is_url, links_of
+
+
+def matches(document: Document, area: Area, period: Period, collection: str | None, max_cloud: float | None) -> bool:
+    """Whether an item is of the collection, in the period, clear enough, and truly meets the area."""
+    if document.get("type", "Feature") != "Feature" or collection not in (None, document.get("collection")):
+        return False
+    cloud = (document.get("properties") or {}).get("eo:cloud_cover")
+    if max_cloud is not None and isinstance(cloud, int | float) and cloud > max_cloud:
+        return False
+    return period.overlaps(*times_of(document)) and area.intersects(footprint(document))
+
+
+def times_of(document: Document) -> tuple[datetime, datetime]:
+    """First and last instant of an item, UTC."""
+    properties = document.get("properties") or {}
+    when = properties.get("datetime")
+    try:
+        ends = [properties[key] for key in ("start_datetime", "end_datetime")] if when is None else [when, when]
+        start, end = (datetime.fromisoformat(str(text)) for text in ends)
+    except (KeyError, ValueError) as err:
+        raise _invalid(document, "has no time") from err
+    return tuple(t if t.tzinfo else t.replace(tzinfo=UTC) for t in (start, end))  # type: ignore[return-value]
+
+
+def footprint(document: Document) -> Polygon | MultiPolygon:
+    """Footprint of an item: polygons, degrees, split at the antimeridian.
+
+    Args:
+        document: The item, or just its `id`, `geometry` and `bbox`.
+
+    Raises:
+        CatalogError: It has neither a polygon nor a box.
+    """
+    try:
+        if document.get("geometry"):
+            outline = antimeridian.split_polygons(shape(document["geometry"]), wrapped=True)
+            if not outline.is_empty:
+                return outline
+        box = [float(value) for value in document["bbox"]]
+        return antimeridian.box(*((box[0], box[1], box[3], box[4]) if len(box) == 6 else box))
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, ShapelyError) as err:
+        raise _invalid(document, "has no footprint") from err
+
+
+def new_item(document: Document, base: str) -> pystac.Item:
+    """The item of a dictionary, its asset addresses absolute; of its links only its own address is kept."""
+    assets = {
+        key: {**asset, "href": absolute_href(str(asset["href"]), base)}
+        for key, asset in (document.get("assets") or {}).items()
+        if isinstance(asset, dict) and asset.get("href")
+    }
+    own = [link for link in links_of(document, "self") if is_url(str(link["href"]))][:1]
+    content = {**document, "type": "Feature", "assets": assets, "links": own}
+    try:
+        return pystac.Item.from_dict(content, preserve_dict=False, migrate=False)
+    except (KeyError, ValueError, TypeError, AttributeError, pystac.STACError) as err:
+        raise _invalid(document, "is no valid STAC item") from err
+
+
+def _invalid(document: Document, fault: str) -> CatalogError:
+    return CatalogError(
+        f"item '{document.get('id')}' {fault}", "a STAC item with id, time, geometry and assets", "mend or remove it"
+    )

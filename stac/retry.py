@@ -1,0 +1,120 @@
+"""Asking a server again: which answers are worth it, how long to wait, and one session that does so.
+
+Searches are POST requests, which HTTP libraries do not repeat by default although a search changes nothing; and a
+connection may drop while the answer's body is under way, which they never repeat. Both are covered here.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+import requests.adapters
+import urllib3
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+
+_log = logging.getLogger(__name__)
+
+RETRY_STATUS = (429, 502, 503, 504)
+"""Answers that mean "later": too many requests, and a server or gateway that is down or overloaded (RFC 9110 §15)."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How patiently a server is asked."""
+
+    tries: int = 6
+    """Further attempts after the first."""
+    backoff: float = 0.5
+    """Wait before the second further attempt, seconds; it doubles each time, with some jitter."""
+    timeout: float = 60.0
+    """Longest silence of the server, seconds, before an attempt counts as failed."""
+    longest_wait: float = 120.0
+    """Longest wait between two attempts, seconds, whatever the server's Retry-After asks for."""
+
+    def urllib3(self) -> urllib3.Retry:
+        """The same for urllib3: any method, the statuses above, Retry-After honoured."""
+        return urllib3.Retry(
+            total=self.tries,
+            allowed_methods=None,
+            status_forcelist=RETRY_STATUS,
+            backoff_factor=self.backoff,
+            backoff_max=self.longest_wait,
+            backoff_jitter=self.backoff / 2,
+            retry_after_max=int(self.longest_wait) or 1,
+            raise_on_status=False,
+        )
+
+    def wait(self, attempt: int) -> None:
+        """Sleep before a further attempt (0 is the first further one)."""
+        delay = self.backoff * (2**attempt) * (1 + random.random() / 2)
+        time.sleep(min(delay, self.longest_wait))
+
+
+class RetryIO(StacApiIO):
+    """pystac-client's door to a server, asking again when the connection drops within an answer's body."""
+
+    def __init__(self, retry: Retry, headers: dict[str, str] | None = None) -> None:
+        """Open a session.
+
+        Args:
+            retry: How patiently to ask.
+            headers: Further headers of each request.
+        """
+        super().__init__(headers=headers, timeout=retry.timeout, max_retries=retry.urllib3())
+        self._retry = retry
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        """The text of an answer; see `StacApiIO.request`."""
+        for attempt in range(self._retry.tries + 1):
+            try:
+                return super().request(href, method, headers, parameters)
+            except APIError as err:
+                if attempt == self._retry.tries or not isinstance(err.__context__, _BROKEN_BODY):
+                    raise
+                _log.info("the connection to %s dropped: asking again", bare_url(href))
+                self._retry.wait(attempt)
+        raise AssertionError("unreachable")
+
+    def content(self, href: str) -> bytes:
+        """The bytes behind an address, for files that are not text.
+
+        Raises:
+            APIError: As `request` does.
+        """
+        for attempt in range(self._retry.tries + 1):
+            try:
+                answer = self.session.get(href, timeout=self._retry.timeout)
+            except requests.RequestException as err:
+                if attempt == self._retry.tries or not isinstance(err, _BROKEN_BODY):
+                    raise APIError(str(err)) from err
+                self._retry.wait(attempt)
+            else:
+                if not answer.ok:
+                    raise APIError.from_response(answer)
+                return answer.content
+        raise AssertionError("unreachable")
+
+
+# Connection failures before the answer's headers are repeated by urllib3 already.
+_BROKEN_BODY = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
+
+
+def bare_url(href: str) -> str:
+    """An address fit for logs and messages: without user, password, query and fragment, which may hold secrets."""
+    parts = urlsplit(href)
+    if not parts.netloc:
+        return href
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

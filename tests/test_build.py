@@ -1,0 +1,190 @@
+"""The whole build: from a catalog to a store, killed and resumed, and refused in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from index.build import main
+from index.manifest import open_manifest
+from index.store import open_store
+
+KILLER = """
+import os, pathlib, signal, sys
+from index.build import main
+count, limit, before = 0, int(sys.argv[1]), sys.argv[2] == "before"
+rename = pathlib.Path.replace
+def replace(self, target):
+    global count
+    count += 1
+    if count == limit and before:
+        os.kill(os.getpid(), signal.SIGKILL)
+    done = rename(self, target)
+    if count == limit:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+pathlib.Path.replace = replace
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def arguments(catalog: Path, store: Path, *more: str) -> list[str]:
+    return [
+        *("--catalog", str(catalog), "--store", str(store), "--period", "2021-01-01/2021-12-31"),
+        *("--area", "-122.62,39.58,-122.58,39.61", "--chip-size", "32", "--json", *more),
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole_store(small_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("whole") / "store"
+    assert main(arguments(small_archive, store)) == 0
+    return store
+
+
+def files(store: Path) -> dict[str, bytes]:
+    """Everything but what names the folder itself."""
+    kept = [path for path in sorted(store.rglob("*")) if path.is_file() and path.name != ".lock"]
+    content = {path.relative_to(store).as_posix(): path.read_bytes() for path in kept}
+    return {name: b"" if name in {"plan.json", "manifest.json"} else value for name, value in content.items()}
+
+
+def test_a_build_makes_a_store_that_opens_and_agrees_with_itself(whole_store: Path) -> None:
+    store = open_store(whole_store, verify=True)
+    assert store.manifest.simulated
+    assert len(store.events) == store.manifest.counts["events"] > 0
+    assert store.manifest.counts["embedded"] < store.manifest.counts["observations"]
+    for block, _ in store.shard_rows:
+        assert store.shard(block).count == block.events.rows
+
+
+def test_a_finished_build_changes_nothing(whole_store: Path, small_archive: Path) -> None:
+    times = {path: path.stat().st_mtime_ns for path in whole_store.rglob("*") if path.suffix != ".lock"}
+    assert main(arguments(small_archive, whole_store)) == 0
+    assert all(
+        path.stat().st_mtime_ns == when for path, when in times.items() if path.is_file() and path.name != ".lock"
+    )
+
+
+@pytest.mark.slow
+def test_a_build_killed_at_many_points_ends_with_the_same_bytes(
+    small_archive: Path, whole_store: Path, tmp_path: Path, root: Path
+) -> None:
+    # One store, killed again and again: before and after the items, the plan, parts, vectors, events, the manifest.
+    store = tmp_path / "store"
+    remaining = [(1, "before"), (1, "after"), (1, "before"), (3, "after"), (4, "before"), (5, "after"), (2, "before")]
+    for limit, moment in remaining:
+        command = [sys.executable, "-c", KILLER, str(limit), moment, *arguments(small_archive, store)]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, f"killed at {limit} {moment}: {done.stderr}"
+        assert not (store / "manifest.json").exists()
+    command = [sys.executable, "-m", "index.build", *arguments(small_archive, store)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["counts"] == open_manifest(whole_store).counts
+    assert files(store) == files(whole_store)
+
+
+def test_two_builds_at_once_are_one_too_many(
+    small_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from stac.files import lock
+
+    with lock(tmp_path / "store"):
+        assert main(arguments(small_archive, tmp_path / "store")) == 2
+    assert "another build is writing" in capsys.readouterr().err
+
+
+BAD = {
+    "unknown catalog": (["--catalog", "earth-serach"], "earth-serach"),
+    "reversed dates": (["--period", "2021-12-31/2021-01-01"], "2021-12-31"),
+    "no scenes in the period": (["--period", "1999-01-01/1999-12-31"], "1999"),
+    "area in the ocean": (["--area", "-140,30,-139.9,30.1"], "-140"),
+    "unknown place": (["--area", "Atlantis-on-Sea"], "Atlantis-on-Sea"),
+    "missing band": (["--bands", "B02,B09"], "B09"),
+    "no such band": (["--bands", "B02,B77"], "B77"),
+    "unknown encoder": (["--encoder", "resnet-eighteen"], "resnet-eighteen"),
+    "weights that are not there": (["--encoder", "missing.safetensors"], "missing.safetensors"),
+    "clear fraction out of range": (["--min-clear", "1.5"], "1.5"),
+    "labels that are not there": (["--labels", "nowhere.geojson"], "nowhere.geojson"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_sentence_and_leaves_nothing(
+    case: str, small_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    more, named = BAD[case]
+    assert main(arguments(small_archive, tmp_path / "store", *more)) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert named in err
+    assert not (tmp_path / "store").exists()
+
+
+def test_other_arguments_are_refused_and_nothing_is_lost(
+    small_archive: Path, whole_store: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = files(whole_store)
+    assert main(arguments(small_archive, whole_store, "--pairs", "yearly")) == 2
+    assert "pairs consecutive (now yearly)" in capsys.readouterr().err
+    assert files(whole_store) == before
+
+
+def test_a_folder_with_other_files_is_left_alone(
+    small_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "thesis.docx").write_text("chapter 1")
+    assert main(arguments(small_archive, tmp_path)) == 2
+    assert "already holds other files (thesis.docx)" in capsys.readouterr().err
+    assert (tmp_path / "thesis.docx").read_text() == "chapter 1"
+
+
+def test_a_truncated_cog_stops_the_build_and_keeps_what_is_done(
+    small_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    import shutil
+
+    archive = tmp_path / "archive"
+    shutil.copytree(small_archive.parent, archive)
+    victim = sorted(archive.rglob("*2021*/B08.tif"))[-1]
+    content = victim.read_bytes()
+    victim.write_bytes(content[: len(content) // 2])
+    command = arguments(archive / "catalog.json", tmp_path / "store")
+    assert main(command) == 2
+    assert str(victim) in capsys.readouterr().err
+    done = sorted(path.name for path in (tmp_path / "store" / "observations").iterdir())
+    assert done
+    victim.write_bytes(content)
+    assert main(command) == 0
+    assert set(done) <= {path.name for path in (tmp_path / "store" / "observations").iterdir()}
+
+
+def test_a_full_disk_is_told_in_a_sentence_and_the_build_goes_on_later(
+    small_archive: Path, whole_store: Path, tmp_path: Path, root: Path
+) -> None:
+    # A limit on the size of files stands in for the full disk: the same write fails, with EFBIG for ENOSPC.
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    command = [sys.executable, "-m", "index.build", *arguments(small_archive, tmp_path / "store")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, preexec_fn=limit)
+    assert done.returncode == 2, done.stderr
+    assert "the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    subprocess.run(command, cwd=root, capture_output=True, check=True, env={**os.environ})
+    assert files(tmp_path / "store") == files(whole_store)
+
+
+def test_some_of_the_four_needed_arguments_are_not_enough(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--catalog", "earth-search", "--period", "2021"])
+    assert stop.value.code == 2
+    assert "--area, --store missing" in capsys.readouterr().err

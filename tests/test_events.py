@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from index.events import EVENT_COLUMNS, add_labels, check_events, new_events, open_events, save_events
+from index.observations import ObservationRows, Observations, open_observations, save_observations
+from stac.errors import AreaError, StoreError
+from stac.lattice import locate
+
+START = datetime(2021, 1, 10, 10, tzinfo=UTC)
+PLACES = [locate(lon, 39.6, 32, 10) for lon in (-122.60, -122.55)]
+
+
+def series(tmp_path: Path, vectors: dict[int, list[list[float]]], step_days: int = 30) -> Observations:
+    """Observations of some places; an empty vector stands for one too cloudy to be embedded."""
+    path, rows = tmp_path / "p.parquet", ObservationRows(2)
+    for place, values in vectors.items():
+        time = [START + timedelta(days=step_days * n) for n in range(len(values))]
+        embedding = np.array([value or [np.nan, np.nan] for value in values], np.float16)
+        clear = np.where(np.isnan(embedding[:, 0]), 0.3, 0.95).astype(np.float32)
+        rows.add([PLACES[place].location_id] * len(values), time, clear, [["i"]] * len(values), embedding)
+    save_observations(rows, path)
+    return open_observations([path])
+
+
+def test_each_row_is_a_location_and_an_interval(tmp_path: Path) -> None:
+    observations = series(tmp_path, {0: [[0, 0], [0, 1], [2, 1]], 1: [[0, 0], [3, 4]]})
+    events, vectors = new_events(observations, 10, "consecutive")
+    assert list(events.columns) == list(EVENT_COLUMNS)
+    assert events["magnitude"].tolist() == [1, 2, 5]
+    np.testing.assert_allclose(vectors, [[0, 1], [1, 0], [0.6, 0.8]], atol=1e-6)
+    assert events["event_id"][0] == f"{PLACES[0].location_id}_20210110_20210209"
+    assert check_events(events) == []
+    for row, place in enumerate([0, 0, 1]):
+        assert events.geometry[row].equals_exact(PLACES[place].outline, 1e-12)
+
+
+def test_cloudy_observations_are_stepped_over(tmp_path: Path) -> None:
+    events, _ = new_events(series(tmp_path, {0: [[0, 0], [], [0, 2]]}), 10, "consecutive")
+    assert events["magnitude"].tolist() == [2]
+    assert events["clear_fraction"].tolist() == [np.float32(0.95)]
+
+
+def test_monthly_pairs_the_clearest_only(tmp_path: Path) -> None:
+    observations = series(tmp_path, {0: [[0, 0], [9, 9], [0, 3]]}, step_days=14)
+    events, _ = new_events(observations, 10, "consecutive", monthly=True)
+    assert events["magnitude"].tolist() == [3]
+
+
+def test_no_pairs_give_an_empty_table_of_the_same_kind(tmp_path: Path) -> None:
+    events, vectors = new_events(series(tmp_path, {0: [[0, 0]]}), 10, "yearly")
+    assert (len(events), vectors.shape) == (0, (0, 2))
+    save_events(events, tmp_path / "e.parquet", {})
+    assert list(open_events(tmp_path / "e.parquet").columns) == list(EVENT_COLUMNS)
+
+
+def test_save_and_open_are_inverse_and_metadata_travels(tmp_path: Path) -> None:
+    events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1], [2, 1]]}), 10, "consecutive")
+    save_events(events, tmp_path / "e.parquet", {"emb:dimensions": 2})
+    again = open_events(tmp_path / "e.parquet")
+    pd.testing.assert_frame_equal(pd.DataFrame(again), pd.DataFrame(events), check_dtype=False)
+    metadata = pq.read_schema(tmp_path / "e.parquet").metadata
+    assert json.loads(metadata[b"emb:dimensions"]) == 2
+    assert json.loads(metadata[b"geo"])["primary_column"] == "geometry"
+
+
+def labels(share: float, start: str, end: str | None, name: str = "fire") -> gpd.GeoDataFrame:
+    west, south, east, north = PLACES[0].outline.bounds
+    polygon = shapely.box(west, south, west + share * (east - west), north)
+    return gpd.GeoDataFrame({"class": [name], "start": [start], "end": [end]}, geometry=[polygon], crs=4326)
+
+
+@pytest.mark.parametrize(
+    ("share", "start", "end", "expected"),
+    [
+        (0.5, "2021-01-20", None, ["fire", None]),
+        (0.5, "2021-02-09", None, ["fire", "fire"]),  # the day of the middle observation counts for both
+        (0.5, "2021-01-20", "2021-03-01", ["fire", "fire"]),
+        (0.5, "2020-12-01", "2021-01-09", [None, None]),
+        (0.02, "2021-01-20", None, [None, None]),
+    ],
+)
+def test_labels_meet_events_in_space_and_time(
+    tmp_path: Path, share: float, start: str, end: str | None, expected: list[str | None]
+) -> None:
+    events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1], [2, 1]]}), 10, "consecutive")
+    assert add_labels(events, labels(share, start, end))["label"].tolist() == expected
+
+
+def test_the_label_of_the_largest_share_wins(tmp_path: Path) -> None:
+    events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1]]}), 10, "consecutive")
+    both = pd.concat([labels(0.6, "2021-01-20", None, "large"), labels(0.3, "2021-01-20", None, "small")])
+    for order in (both, both[::-1]):
+        assert add_labels(events, gpd.GeoDataFrame(order.reset_index(drop=True)))["label"].tolist() == ["large"]
+
+
+def test_labels_without_their_columns_are_refused(tmp_path: Path) -> None:
+    events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1]]}), 10, "consecutive")
+    with pytest.raises(AreaError, match="labels without start"):
+        add_labels(events, labels(0.5, "2021-01-20", None).drop(columns="start"))
+
+
+def test_check_lists_every_fault(tmp_path: Path) -> None:
+    events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1], [2, 1]]}), 10, "consecutive")
+    bad = events.assign(event_id="same", time_after=events["time_before"], clear_fraction=2.0, magnitude=-1.0)
+    faults = " / ".join(check_events(bad))
+    for fault in ("1 event ids stand twice", "do not run forward", "outside 0 to 1", "below 0"):
+        assert fault in faults
+    assert check_events(events.drop(columns="label")) == ["columns label are missing"]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "e.parquet").write_bytes(b"nothing")
+    with pytest.raises(StoreError, match=r"e\.parquet cannot be read.*build again"):
+        open_events(tmp_path / "e.parquet")

@@ -1,0 +1,116 @@
+"""The house keeps its shape: imports one way, each big dependency behind one door, the map of modules is true."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ("stac", "encoder", "index", "app")  # each may import those before it
+DOORS = {
+    "torch": "encoder",
+    "timm": "encoder",
+    "torchgeo": "encoder",
+    "faiss": "index",
+    "streamlit": "app",
+    "folium": "app",
+}
+FORBIDDEN_NAMES = {"utils", "common", "helpers", "manager", "base", "types", "io", "queue", "logging", *PACKAGES}
+
+
+def _modules(root: Path) -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((root / package).glob("*.py"))]
+
+
+def _imports(path: Path) -> list[str]:
+    """Names imported anywhere in a module, relative ones left out."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.append(node.module)
+    return names
+
+
+def test_imports_go_one_way(root: Path) -> None:
+    wrong = [
+        f"{path.parent.name}/{path.name} imports {name}"
+        for path in _modules(root)
+        for name in _imports(path)
+        if name.split(".")[0] in PACKAGES and PACKAGES.index(name.split(".")[0]) >= PACKAGES.index(path.parent.name)
+    ]
+    assert wrong == []
+
+
+def test_a_package_is_never_imported_bare(root: Path) -> None:
+    assert [f"{path}: {name}" for path in _modules(root) for name in _imports(path) if name in PACKAGES] == []
+
+
+def test_each_big_dependency_has_one_door(root: Path) -> None:
+    wrong = [
+        f"{path.parent.name}/{path.name} imports {name}"
+        for path in _modules(root)
+        for name in _imports(path)
+        if DOORS.get(name.split(".")[0], path.parent.name) != path.parent.name
+    ]
+    assert wrong == []
+
+
+def test_only_one_module_imports_faiss(root: Path) -> None:
+    assert [path.name for path in _modules(root) if "faiss" in _imports(path)] == ["vectors.py"]
+
+
+def test_modules_are_small_and_say_what_they_own(root: Path) -> None:
+    for path in _modules(root):
+        text = path.read_text(encoding="utf-8")
+        assert ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+        assert text.count("\n") <= 330, f"{path} has {text.count(chr(10))} lines"
+        assert path.stem not in FORBIDDEN_NAMES, path
+
+
+def test_architecture_names_every_module_and_no_other(root: Path) -> None:
+    text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = {word.strip("`") for word in text.split() if word.strip("`").endswith(".py") and "/" in word}
+    actual = {f"{path.parent.name}/{path.name}" for path in _modules(root) if path.name != "__init__.py"}
+    assert named - {"bench/read.py"} - {name for name in named if name.startswith("bench/")} == actual
+
+
+def test_importing_does_nothing(root: Path) -> None:
+    names = [f"{path.parent.name}.{path.stem}" for path in _modules(root) if path.name not in {"__init__.py"}]
+    code = (
+        "import socket, sys\n"
+        "def refuse(*args, **kwargs): raise RuntimeError('a socket at import')\n"
+        "socket.socket.connect = refuse\n"
+        f"for name in {names!r}: __import__(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_has_one_owner(package: str, root: Path) -> None:
+    owners = set(packages_distributions().get(package, []))
+    assert owners <= {"afterimage"}, f"another distribution also provides {package}: {owners}"
+    assert Path(__import__(package).__file__ or "").parent == root / package
+
+
+def test_wheel_lists_every_package(root: Path) -> None:
+    import tomllib
+
+    config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    assert sorted(config["tool"]["setuptools"]["packages"]) == sorted(PACKAGES)
+
+
+def test_constraints_hold_names_and_versions_only(root: Path) -> None:
+    import re
+
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert pins
+    pattern = r"[A-Za-z0-9_.\-]+==[A-Za-z0-9_.+!\-]+( ?;.*)?"
+    assert [line for line in pins if not re.fullmatch(pattern, line)] == []

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from index.output import hits_geojson
+from index.search import event_filter, find_similar, main, query_event, query_point
+from index.store import Store, open_store
+from stac.area import norm_area
+from stac.errors import AreaError, StoreError
+
+
+@pytest.fixture(scope="module")
+def store(demo_store: Path) -> Store:
+    return open_store(demo_store)
+
+
+@pytest.fixture(scope="module")
+def vectors(store: Store) -> np.ndarray:
+    """Every change vector, row for row."""
+    return np.stack(
+        [store.shard(block).vector(row) for block, _ in store.shard_rows for row in range(block.events.rows)]
+    )
+
+
+def example(store: Store, label: str = "wildfire") -> str:
+    """The strongest labelled event of a class."""
+    found = store.events[store.events["label"] == label]
+    return str(found.sort_values("magnitude")["event_id"].iloc[-1])
+
+
+def test_hits_are_the_exact_nearest_neighbours(store: Store, vectors: np.ndarray) -> None:
+    query = query_event(store, example(store))
+    hits = find_similar(store, query, k=25)
+    own = (store.events["location_id"] == query.location_id).to_numpy()
+    own &= (store.events["time_after"] > query.time_before).to_numpy()
+    own &= (store.events["time_before"] < query.time_after).to_numpy()
+    scores = np.where(own, -2, vectors @ query.vector)
+    np.testing.assert_allclose(hits["score"], np.sort(scores)[::-1][:25], atol=1e-5)
+    assert hits["rank"].tolist() == list(range(1, 26))
+
+
+def test_a_fire_finds_fires(store: Store) -> None:
+    hits = find_similar(store, query_event(store, example(store)), k=10)
+    chance = (store.events["label"] == "wildfire").mean()
+    assert (hits["label"] == "wildfire").mean() > 5 * chance
+
+
+def test_the_query_of_an_event_and_of_its_place_and_dates_agree(store: Store) -> None:
+    event_id = example(store)
+    event = store.events.set_index("event_id").loc[event_id]
+    centre = event.geometry.centroid
+    by_event = query_event(store, event_id)
+    by_point = query_point(
+        store, centre.x, centre.y, event["time_before"].to_pydatetime(), event["time_after"].to_pydatetime()
+    )
+    assert by_point.location_id == by_event.location_id
+    np.testing.assert_allclose(by_point.vector, by_event.vector, atol=1e-6)
+
+
+def test_place_and_period_filters_act_inside_the_search(store: Store, vectors: np.ndarray) -> None:
+    query = query_event(store, example(store))
+    west, south, east, north = store.area.bounds
+    area, period = norm_area((west, south, (west + east) / 2, north)), "2022-01-01/2022-12-31"
+    hits = find_similar(store, query, k=15, area=area, period=period)
+    keep = event_filter(store, area, period)
+    assert 15 < keep.sum() < len(keep)
+    np.testing.assert_allclose(hits["score"], np.sort((vectors @ query.vector)[keep])[::-1][:15], atol=1e-5)
+    assert (hits.geometry.centroid.x < (west + east) / 2 + 1e-6).all()
+    assert (hits["time_before"] >= pd.Timestamp("2022-01-01", tz="UTC")).all()
+
+
+def test_a_filter_that_nothing_passes_gives_no_hits(store: Store) -> None:
+    assert find_similar(store, query_event(store, example(store)), period="2016").empty
+
+
+def test_k_beyond_the_store_gives_all_the_rest(store: Store) -> None:
+    hits = find_similar(store, query_event(store, example(store)), k=10**6)
+    assert len(store.events) - 10 < len(hits) < len(store.events)
+
+
+def test_bad_queries_are_refused_in_words(store: Store) -> None:
+    moment = datetime(2021, 6, 1, tzinfo=UTC)
+    lon, lat = store.centres[0]
+    with pytest.raises(StoreError, match=r"event 'x' is not in the store.*copy an id"):
+        query_event(store, "x")
+    with pytest.raises(AreaError, match=r"outside the store.*build a store for that place"):
+        query_point(store, 10, 50, moment, moment)
+    with pytest.raises(AreaError, match="give longitude first"):
+        query_point(store, 200, 50, moment, moment)
+    with pytest.raises(AreaError, match="lead to the observations of"):
+        query_point(store, float(lon), float(lat), moment, moment)
+    with pytest.raises(StoreError, match="k 0"):
+        find_similar(store, query_event(store, example(store)), k=0)
+
+
+@pytest.mark.parametrize("form", ["table", "geojson", "geoparquet"])
+def test_the_command_writes_each_format(form: str, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "hits"
+    arguments = [str(store.path), "--event", example(store), "--k", "5", "--format", form, "--out", str(out)]
+    assert main(arguments) == 0
+    assert "5 hits written" in capsys.readouterr().out
+    if form == "geojson":
+        assert len(json.loads(out.read_text())["features"]) == 5
+    elif form == "geoparquet":
+        assert gpd.read_parquet(out)["rank"].tolist() == [1, 2, 3, 4, 5]
+    else:
+        assert len(out.read_text().splitlines()) == 6
+
+
+def test_geojson_holds_what_the_hits_hold(store: Store) -> None:
+    hits = find_similar(store, query_event(store, example(store)), k=4)
+    features = json.loads(hits_geojson(hits))["features"]
+    for feature, (_, hit) in zip(features, hits.iterrows(), strict=True):
+        assert feature["properties"]["event_id"] == hit["event_id"]
+        assert pd.Timestamp(feature["properties"]["time_after"]) == hit["time_after"].floor("s")
+        assert shapely.geometry.shape(feature["geometry"]).equals_exact(hit.geometry, 1e-9)
+
+
+def test_the_command_takes_a_point_west_of_greenwich(store: Store, capsys: pytest.CaptureFixture) -> None:
+    lon, lat = store.centres[0]
+    point = f"{lon:.6f},{lat:.6f}"
+    assert main([str(store.path), "--at", point, "--dates", "2021-03-01/2022-10-01", "--k", "3", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["features"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--event", "nothing"], "nothing"),
+        (["--at", "1,2"], "--dates"),
+        (["--at", "one,two", "--dates", "2021/2022"], "one,two"),
+        (["--at", "10,50", "--dates", "2021-01-01/2022-01-01"], "10.00000,50.00000"),
+        (["--event", "nothing", "--out", "no/such/folder/x"], "nothing"),
+    ],
+)
+def test_bad_arguments_get_one_sentence_and_code_2(
+    arguments: list[str], named: str, store: Store, capsys: pytest.CaptureFixture
+) -> None:
+    assert main([str(store.path), *arguments]) == 2
+    err = capsys.readouterr().err
+    assert (err.count("\n"), named in err) == (1, True)

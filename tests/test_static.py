@@ -1,0 +1,195 @@
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import rustac
+
+from stac.area import norm_area
+from stac.errors import CatalogError
+from stac.period import norm_period
+from stac.retry import Retry, RetryIO
+from stac.static import absolute_href, iter_parquet, iter_static, read_document
+
+HTTP = RetryIO(Retry(tries=0, timeout=5))
+
+
+def new_item(name, lon=10.0, day=1, **more):
+    ring = [[lon, 50], [lon + 1, 50], [lon + 1, 51], [lon, 51], [lon, 50]]
+    when = datetime(2023, 7, 1, 10, tzinfo=UTC) + timedelta(days=day - 1)
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": name,
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "bbox": [lon, 50, lon + 1, 51],
+        "properties": {"datetime": f"{when:%Y-%m-%dT%H:%M:%SZ}"},
+        "links": [],
+        "assets": {"red": {"href": "B04.tif"}},
+        **more,
+    }
+
+
+def new_tree(folder: Path) -> Path:
+    """catalog → (collection a: 2 items, catalog sub → collection b: 1 item)."""
+
+    def write(path, content):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+
+    def links(rel, *hrefs):
+        return [{"rel": rel, "href": href} for href in hrefs]
+
+    common = {"stac_version": "1.0.0", "description": "x"}
+    a = {"type": "Collection", "id": "a", "links": links("item", "one/one.json", "two/two.json"), **common}
+    b = {"type": "Collection", "id": "b", "links": links("item", "./three.json"), **common}
+    sub = {"type": "Catalog", "id": "sub", "links": links("child", "../b/collection.json"), **common}
+    root = {
+        "type": "Catalog",
+        "id": "root",
+        "links": links("child", "./a/collection.json", "sub/catalog.json"),
+        **common,
+    }
+    write(folder / "catalog.json", root)
+    write(folder / "a/collection.json", a)
+    write(folder / "b/collection.json", b)
+    write(folder / "sub/catalog.json", sub)
+    write(folder / "a/one/one.json", new_item("one", collection="a"))
+    write(folder / "a/two/two.json", new_item("two", day=2))
+    write(folder / "b/three.json", new_item("three", day=3, collection="b"))
+    return folder / "catalog.json"
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The folder over HTTP on loopback."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("href", "base", "expected"),
+    [
+        ("B04.tif", "/d/i/item.json", "/d/i/B04.tif"),
+        ("../B04.tif", "/d/i/item.json", "/d/B04.tif"),
+        ("/x/B04.tif", "/d/i/item.json", "/x/B04.tif"),
+        ("file:///x/a%20b.tif", "/d/item.json", "/x/a b.tif"),
+        ("s3://b/k.jp2", "/d/item.json", "s3://b/k.jp2"),
+        ("/vsis3/b/k.jp2", "https://h.org/i", "/vsis3/b/k.jp2"),
+        ("B04.tif", "https://h.org/c/item.json", "https://h.org/c/B04.tif"),
+        ("/B04.tif", "https://h.org/c/item.json", "https://h.org/B04.tif"),
+        ("/x/B04.tif", "http://127.0.0.1:8000/c/items/i", "/x/B04.tif"),
+        ("https://o.org/B04.tif", "https://h.org/c", "https://o.org/B04.tif"),
+    ],
+)
+def test_hrefs_are_made_absolute(href, base, expected):
+    assert absolute_href(href, base) == expected
+
+
+def test_a_catalog_is_walked_to_its_last_item(tmp_path):
+    path = str(new_tree(tmp_path))
+    pairs = list(iter_static(read_document(path, HTTP), path, HTTP))
+    assert [(item["id"], item["collection"]) for item, _ in pairs] == [("one", "a"), ("two", "a"), ("three", "b")]
+    assert [Path(base).name for _, base in pairs] == ["one.json", "two.json", "three.json"]
+    wanted = iter_static(read_document(path, HTTP), path, HTTP, collection="b")
+    assert [item["id"] for item, _ in wanted] == ["three"]
+
+
+def test_the_same_over_http(tmp_path, web):
+    path = str(new_tree(tmp_path))
+    local = [item for item, _ in iter_static(read_document(path, HTTP), path, HTTP)]
+    pairs = list(iter_static(read_document(f"{web}/catalog.json", HTTP), f"{web}/catalog.json", HTTP))
+    assert [item for item, _ in pairs] == local
+    assert pairs[0][1] == f"{web}/a/one/one.json"
+
+
+def test_pages_of_an_item_collection_are_followed_and_circles_end(tmp_path):
+    for k, following in ((1, "p2.json"), (2, "p3.json"), (3, "p1.json")):
+        page = {"type": "FeatureCollection", "features": [new_item(f"i{k}")]}
+        page["links"] = [{"rel": "next", "href": following}]
+        (tmp_path / f"p{k}.json").write_text(json.dumps(page))
+    path = str(tmp_path / "p1.json")
+    assert [item["id"] for item, _ in iter_static(read_document(path, HTTP), path, HTTP)] == ["i1", "i2", "i3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<!DOCTYPE html><html></html>", "HTML"),
+        ("", "empty"),
+        ("{nothing", "no JSON"),
+        ('{"type": "Topology"}', "no STAC .type Topology"),
+        ("[1, 2]", "no STAC .type list"),
+    ],
+)
+def test_what_is_no_stac_is_named(tmp_path, web, text, words):
+    (tmp_path / "x.json").write_text(text)
+    for href in (str(tmp_path / "x.json"), f"{web}/x.json"):
+        with pytest.raises(CatalogError, match=rf"x.json .*{words}.*check the address"):
+            read_document(href, HTTP)
+
+
+def test_what_does_not_answer_is_named(tmp_path, web):
+    with pytest.raises(CatalogError, match=r"404 .not found."):
+        read_document(f"{web}/gone.json?token=secret", HTTP)
+    with pytest.raises(CatalogError, match="connection refused") as caught:
+        read_document("http://user:secret@127.0.0.1:9/?token=secret", HTTP)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(CatalogError, match="No such file"):
+        read_document(str(tmp_path / "gone.json"), HTTP)
+
+
+def test_a_missing_child_is_an_error_not_a_gap(tmp_path):
+    path = str(new_tree(tmp_path))
+    (tmp_path / "a/two/two.json").unlink()
+    with pytest.raises(CatalogError, match=r"two\.json"):
+        list(iter_static(read_document(path, HTTP), path, HTTP))
+
+
+def test_geoparquet_is_read_by_row_groups_and_filtered_early(tmp_path, web):
+    items = [new_item(f"i{k}", lon=float(k), day=k + 1, collection="c") for k in range(10)]
+    rustac.write_sync(str(tmp_path / "one.parquet"), items)
+    file = pq.ParquetFile(tmp_path / "one.parquet")
+    meta = {k: v for k, v in file.metadata.metadata.items() if k != b"ARROW:schema"}
+    pq.write_table(file.read().replace_schema_metadata(meta), tmp_path / "many.parquet", row_group_size=3)
+    for href in (str(tmp_path / "many.parquet"), str(tmp_path / "one.parquet"), f"{web}/many.parquet"):
+        documents = list(iter_parquet(href, HTTP))
+        assert [item["id"] for item in documents] == [f"i{k}" for k in range(10)]
+        assert documents[3]["bbox"] == items[3]["bbox"]
+        assert documents[3]["assets"] == items[3]["assets"]
+        few = iter_parquet(href, HTTP, area=norm_area("2.5,50,4.5,51"), period=norm_period("2023-07-04/2023-07-31"))
+        assert [item["id"] for item in few] == ["i3", "i4"]
+
+
+def test_what_is_no_geoparquet_is_named(tmp_path, web):
+    (tmp_path / "x.parquet").write_bytes(b"PAR1nothing")
+    pq.write_table(pq.read_table(_other_table(tmp_path)), tmp_path / "other.parquet")
+    hrefs = [
+        str(tmp_path / "x.parquet"),
+        f"{web}/x.parquet",
+        str(tmp_path / "other.parquet"),
+        str(tmp_path / "gone.parquet"),
+    ]
+    for href in hrefs:
+        with pytest.raises(CatalogError, match="no stac-geoparquet"):
+            list(iter_parquet(href, HTTP))
+    with pytest.raises(CatalogError, match="404"):
+        list(iter_parquet(f"{web}/gone.parquet", HTTP))
+
+
+def _other_table(folder):
+    import pandas as pd
+
+    pd.DataFrame({"a": [1]}).to_parquet(folder / "table.parquet")
+    return folder / "table.parquet"
