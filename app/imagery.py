@@ -68,7 +68,7 @@ class Composite:
 
 # assumed: white points and gammas by eye on simulated and real scenes; the surface reflectance of land is mostly below
 # 0.3 in the visible and in B12, and healthy vegetation reaches 0.5 in the near infrared.
-TRUE_COLOUR = Composite("true", "True colour", (("B04", "B03", "B02"),), (0.27, 0.27, 0.27), 1.5)
+TRUE_COLOUR = Composite("true", "True colour", (("B04", "B03", "B02"),), (0.23, 0.23, 0.23), 1.5)
 SHORT_WAVE = Composite(
     "swir",
     "Short-wave infrared",

@@ -9,13 +9,13 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import folium
 import geopandas as gpd
 import numpy as np
 import shapely
-from branca.element import Element, MacroElement
+from branca.element import Element, Figure, MacroElement
 from folium.template import Template
 from numpy.typing import NDArray
 from shapely.geometry import mapping
@@ -73,7 +73,7 @@ class _Land(MacroElement):
 
     def __init__(self, address: str, look: Mapping[str, Any]) -> None:
         """Draw the GeoJSON at `address` with a Leaflet path style."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._name = "Land"
         self.address = address
         self.look = dict(look)
@@ -91,7 +91,7 @@ def new_base_map(base: BaseMap) -> folium.Map:
     )
     shown.default_js = [("leaflet", f"{base.static}/leaflet/leaflet.js")]
     shown.default_css = [("leaflet_css", f"{base.static}/leaflet/leaflet.css")]
-    shown.get_root().header.add_child(Element(_style(base.dark)), name="look")
+    cast(Figure, shown.get_root()).header.add_child(Element(_style(base.dark)), name="look")
     land, border = ("#20272B", "#39444B") if base.dark else ("#EFEDE7", "#C9C5BA")
     look = {"color": border, "weight": 0.8, "fillColor": land, "fillOpacity": 1}
     shown.add_child(_Land(f"{base.static}/world.json", look))
@@ -181,7 +181,7 @@ def _features(
         if value == "score":
             look |= {"weight": 2, "fillOpacity": 0.5}
         if faint:
-            look |= {"weight": 0.8, "fillOpacity": 0.05, "opacity": 0.4}
+            look |= {"weight": 0.7, "fillOpacity": 0.04, "opacity": 0.3}
         if shown is not None and row["event_id"] == shown:
             look |= {"color": "#FFFFFF", "weight": 4, "fillOpacity": 0.65}
         features.append(_feature(row.geometry, look, _tip(row)))

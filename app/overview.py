@@ -1,7 +1,7 @@
 """One true-colour picture of a store's area, laid under its events on the map.
 
-Made once from the archive at low resolution (COG overviews) and kept on disk. Of a few scenes of each tile the
-clearest, as SCL tells it, goes first; later scenes fill what is still cloudy. Large areas and unreadable archives give
+Made once from the archive at low resolution (COG overviews) and kept on disk. Of a few days the clearest, as
+SCL tells it, goes first; other days fill what is still cloudy. Large areas and unreadable archives give
 no picture, and the map does without.
 """
 
@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import rasterio.features
+import shapely
 from numpy.typing import NDArray
 from PIL import Image
 from pyproj import Transformer
@@ -24,7 +27,6 @@ from rasterio.errors import RasterioError
 from rasterio.transform import from_bounds
 from rasterio.vrt import WarpedVRT
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import transform as map_points
 
 from stac.bands import CLEAR_SCL, RGB, SCL
 from stac.errors import DataError
@@ -40,9 +42,11 @@ MAX_SIDE_PX = 1100
 MAX_SIDE_KM = 400.0
 """assumed: beyond this, a picture needs more scenes than a person would wait for."""
 
-MAX_TILES = 12
-SCENES_A_TILE = 5
-"""assumed: among five scenes spread over the period one is usually clear."""
+MAX_DAYS = 8
+"""assumed: among eight days spread over the period one is usually clear."""
+
+MAX_SCENES = 32
+"""assumed: the low-resolution masks of this many remote scenes are read in a few seconds."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def find_overview(area: BaseGeometry, scenes: Iterable[Scene], cache: Path) -> O
     """
     frame = _frame(area)
     chosen = _choose(list(scenes))
-    if frame is None or not chosen or len(chosen) > MAX_TILES:
+    if frame is None or not chosen or len(chosen) > 2 * MAX_SCENES:
         return None
     path = cache / f"{_key(area, chosen)}.webp"
     if not path.is_file():
@@ -92,7 +96,8 @@ def find_overview(area: BaseGeometry, scenes: Iterable[Scene], cache: Path) -> O
                 Image.fromarray(colours).save(temporary, "WEBP", quality=80)
         except OSError:
             return None
-    return Overview(path, tuple(float(v) for v in area.bounds))
+    west, south, east, north = (float(v) for v in area.bounds)
+    return Overview(path, (west, south, east, north))
 
 
 def _frame(area: BaseGeometry) -> _Frame | None:
@@ -102,7 +107,7 @@ def _frame(area: BaseGeometry) -> _Frame | None:
     if area.is_empty or not 0 < km <= MAX_SIDE_KM or max(abs(south), abs(north)) > 85:
         return None
     to_mercator = Transformer.from_crs(4326, 3857, always_xy=True).transform
-    projected = map_points(to_mercator, area)
+    projected = shapely.transform(area, lambda lonlat: np.column_stack(to_mercator(*lonlat.T)))
     left, bottom, right, top = projected.bounds
     scale = MAX_SIDE_PX / max(right - left, top - bottom)
     # No finer than 10 m on the ground.
@@ -111,38 +116,51 @@ def _frame(area: BaseGeometry) -> _Frame | None:
     return _Frame((left, bottom, right, top), *size, projected)
 
 
-def _choose(scenes: Sequence[Scene]) -> dict[str, list[Scene]]:
-    """A few scenes of each tile, spread evenly over its series, the newest among them."""
-    tiles: dict[str, list[Scene]] = {}
+def _choose(scenes: Sequence[Scene]) -> list[Scene]:
+    """The scenes of a few days, spread evenly over the days that cover much of the area; few tiles allow more days."""
+    days: dict[date, list[Scene]] = {}
     for scene in sorted(scenes, key=lambda scene: (scene.time, scene.item_id)):
         if {*RGB, SCL} <= set(scene.assets):
-            tiles.setdefault(scene.tile, []).append(scene)
-    return {
-        tile: [series[i] for i in sorted({round(j) for j in np.linspace(len(series) - 1, 0, SCENES_A_TILE)})]
-        for tile, series in sorted(tiles.items())
-    }
+            days.setdefault(scene.solar_day, []).append(scene)
+    if not days:
+        return []
+    most = max(len({scene.tile for scene in part}) for part in days.values())
+    broad = [day for day, part in sorted(days.items()) if 2 * len({scene.tile for scene in part}) >= most]
+    count = max(2, min(MAX_DAYS, MAX_SCENES // most))
+    return [
+        scene for i in sorted({round(j) for j in np.linspace(0, len(broad) - 1, count)}) for scene in days[broad[i]]
+    ]
 
 
-def _key(area: BaseGeometry, chosen: Mapping[str, Sequence[Scene]]) -> str:
+def _key(area: BaseGeometry, chosen: Sequence[Scene]) -> str:
     """Name of the cached picture: the area and the scenes."""
-    facts = [area.wkt, str(MAX_SIDE_PX)] + [scene.assets["B04"].href for part in chosen.values() for scene in part]
+    facts = [area.wkt, str(MAX_SIDE_PX)] + [scene.assets["B04"].href for scene in chosen]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 
-def _mosaic(frame: _Frame, chosen: Mapping[str, Sequence[Scene]]) -> NDArray[np.uint8]:
-    """(H, W, 4) RGBA: clear pixels of the clearest scenes first, then whatever there is."""
-    scenes = [scene for part in chosen.values() for scene in part]
+def _mosaic(frame: _Frame, scenes: Sequence[Scene]) -> NDArray[np.uint8]:
+    """(H, W, 4) RGBA: clear pixels of the clearest day first, then of the next, then whatever there is."""
     with ThreadPoolExecutor(APP_READ.threads) as pool:
         masks = list(pool.map(lambda scene: _read(scene, SCL, frame), scenes))
+    clear = [np.isin(mask, CLEAR_SCL) if mask is not None else None for mask in masks]
+    of_day: Counter[date] = Counter()
+    for scene, seen in zip(scenes, clear, strict=True):
+        of_day[scene.solar_day] += int(seen.sum()) if seen is not None else 0
+    # Of the days that are nearly as clear as the clearest, the newest: it shows what has changed.
+    best = 0.9 * max(of_day.values())
     ranked = sorted(
-        ((np.isin(mask, CLEAR_SCL), i) for i, mask in enumerate(masks) if mask is not None),
-        key=lambda pair: (-int(pair[0].sum()), pair[1]),
+        range(len(scenes)),
+        key=lambda i: (min(of_day[scenes[i].solar_day], best), scenes[i].solar_day),
+        reverse=True,
     )
     pixels = np.zeros((3, frame.height, frame.width), np.uint16)
     filled = np.zeros((frame.height, frame.width), dtype=bool)
     for only_clear in (True, False):
-        for clear, i in ranked:
-            wanted = ~filled & (clear if only_clear else masks[i] != 0)
+        for i in ranked:
+            seen, mask = clear[i], masks[i]
+            if seen is None or mask is None:
+                continue
+            wanted = ~filled & (seen if only_clear else mask != 0)
             if wanted.sum() < max(16, wanted.size // 2000):
                 continue
             colours = _read_rgb(scenes[i], frame)

@@ -71,14 +71,23 @@ class OpenStore:
                 self._pictures = ChipPictures(self.scenes, self.cache / "chips")
             return self._pictures
 
-    def strongest(self, place: Place | None = None, period: Period | None = None) -> gpd.GeoDataFrame:
+    @property
+    def kinds(self) -> list[str]:
+        """Labels of the store's events, in order of the alphabet; often none."""
+        return sorted(str(label) for label in self.store.events["label"].dropna().unique())
+
+    def strongest(
+        self, place: Place | None = None, period: Period | None = None, kind: str | None = None
+    ) -> gpd.GeoDataFrame:
         """The strongest changes that pass the filters, as `strongest_events` orders them."""
-        key = (place, str(period))
+        key = (place, str(period), kind)
         with self.lock:
             if key not in self._strongest:
                 while len(self._strongest) >= 32:
                     self._strongest.pop(next(iter(self._strongest)))
                 keep = event_filter(self.store, place.area if place else None, period)
+                if kind is not None:
+                    keep &= (self.store.events["label"] == kind).to_numpy()
                 self._strongest[key] = strongest_events(self.store.events[keep])
             return self._strongest[key]
 
@@ -143,9 +152,9 @@ class OpenStore:
 def strongest_events(events: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """The strongest changes, one for each location, of many dates rather than of one.
 
-    Strength is the change ratio, and below those the magnitude where the ratio is unknown. Snow that melts or fields that
-    turn green change every place at once; so the strongest event of each day comes first, then each day's second, and so
-    on: the top of the list shows what different things happened.
+    Strength is the change ratio, and below those the magnitude where the ratio is unknown. Snow that melts or fields
+    that turn green change every place at once; so the strongest event of each day comes first, then each day's second,
+    and so on: the top of the list shows what different things happened.
 
     Args:
         events: A store's, or some of them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import streamlit as st
 
@@ -46,9 +47,9 @@ def _store_changed() -> None:
     """Another store: what was picked belongs to the last one."""
     state = st.session_state
     state["event"] = state["at"] = state["dates"] = state["hit"] = None
-    state["place"], state["period"], state["follow"] = "", (), False
+    state["place"], state["period"], state["follow"], state["kind"] = "", (), False, None
     state["page_hits"] = state["page_strongest"] = 0
-    state["restored"] = []
+    state["problems"] = []
 
 
 def _days(store: OpenStore) -> tuple[date, date]:
@@ -63,7 +64,7 @@ def _place_filter() -> Place | None:
     st.text_input(
         "Place",
         key="place",
-        placeholder="everywhere",
+        placeholder="the map's view" if follow else "everywhere",
         disabled=follow,
         help="A country, US state or city, or W,S,E,N in degrees. Hits have their chip's centre inside.",
     )
@@ -91,7 +92,7 @@ def _period_filter(first: date, last: date) -> Period | None:
         format="YYYY-MM-DD",
         help="Hits have both dates inside. Empty: any time.",
     )
-    chosen = tuple(days) if isinstance(days, tuple) else ()
+    chosen = cast(tuple[date, ...], days)  # a range: none, one or two days, whatever the stubs say
     return resolve_period((chosen[0], chosen[1])) if len(chosen) == 2 else None
 
 

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 HEIGHT_PX = 150
 
+Chart = alt.LayerChart | alt.FacetChart
+"""What `altair.layer` is declared to give."""
+
 
 def change_series(observations: pd.DataFrame, before: pd.Timestamp) -> pd.DataFrame:
     """Change of each embedded observation against the one nearest to a date.
@@ -40,7 +43,7 @@ def change_series(observations: pd.DataFrame, before: pd.Timestamp) -> pd.DataFr
     )
 
 
-def timeline_chart(series: pd.DataFrame, before: pd.Timestamp, after: pd.Timestamp, *, colour: str) -> alt.LayerChart:
+def timeline_chart(series: pd.DataFrame, before: pd.Timestamp, after: pd.Timestamp, *, colour: str) -> Chart:
     """Dots and a line over time, the event's interval shaded; axis and tooltips in UTC.
 
     Args:

@@ -46,8 +46,13 @@ def event_title(row: Any) -> str:
     label = row.get("label") if hasattr(row, "get") else None
     if label is None or (isinstance(label, float) and math.isnan(label)) or not str(label).strip():
         return ""
-    text = str(label).strip().replace("_", " ")
-    return text[0].upper() + text[1:]
+    return kind_text(str(label))
+
+
+def kind_text(label: str) -> str:
+    """A label as words, with a capital: `clear_cut` becomes `Clear cut`."""
+    text = label.strip().replace("_", " ")
+    return text[:1].upper() + text[1:]
 
 
 def count_text(number: int, one: str, many: str | None = None) -> str:

@@ -49,7 +49,7 @@ def open_series(shared: Path) -> dict[str, xr.Dataset]:
     """The two NetCDF files, by resolution."""
     folder = shared / "data" / "romania-series"
     return {
-        gsd: xr.open_dataset(folder / f"sentinel2_cube_subset_romania_{gsd}.nc", engine="h5netcdf") for gsd in FILES
+        gsd: xr.open_dataset(folder / f"sentinel2_cube_subset_romania_{gsd}.nc") for gsd in FILES
     }
 
 

@@ -7,8 +7,11 @@ next batch is copied while the present one is computed. On a CPU all is float32.
 from __future__ import annotations
 
 import shutil
+import sysconfig
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -81,7 +84,7 @@ class NetworkEncoder:
             state: Parameters by timm's names.
             device: A torch device.
             batch_size: Chips a batch; None for what was measured best.
-            compiled: Whether torch.compile is used; None: on a GPU when there is a C compiler.
+            compiled: Whether torch.compile is used; None: on a GPU where kernels can be built.
 
         Raises:
             WeightsError: The parameters do not fit.
@@ -166,5 +169,6 @@ class NetworkEncoder:
 
 
 def _compiler() -> bool:
-    """Whether torch.compile can build kernels: Triton needs a C compiler for its launcher."""
-    return shutil.which("cc") is not None or shutil.which("gcc") is not None
+    """Whether torch.compile can build kernels: Triton builds its launcher with a C compiler and Python's headers."""
+    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    return headers and find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))

@@ -76,7 +76,7 @@ def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str =
         name: A name of `list_encoders`; or a file: `.safetensors` (or its `.json`), `.pth`, `.ckpt`, `.pth.tar`.
         bands: Bands in the order of the chips' axis C; None for the encoder's own. `spectral`, `random` and the
             ImageNet networks take any; other weights only their own.
-        device: `auto`, `cpu`, `cuda`, `cuda:1` …
+        device: `auto`, `cpu`, `cuda`, `cuda:1` …; `spectral` runs on the CPU always.
         seed: For parameters drawn at random.
 
     Raises:
@@ -88,7 +88,7 @@ def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str =
     except ItemError as err:
         raise WeightsError(err.found, err.expected, err.do) from err
     if name == "spectral":
-        return SpectralEncoder(wanted, where)
+        return SpectralEncoder(wanted)
     spec, state = _open_parameters(name, wanted, seed)
     if wanted is not None and wanted != spec.bands:
         raise WeightsError(

@@ -70,6 +70,7 @@ def build_store(config: BuildConfig, *, progress: bool = False) -> Manifest:
 
 def _build(config: BuildConfig, encoder: Encoder, store: Path, progress: bool) -> Manifest:
     """The steps, under the store's lock."""
+    labels = _open_labels(config)
     with lock(store):
         remove_leftovers(store)
         plan = make_plan(config, encoder)
@@ -90,7 +91,6 @@ def _build(config: BuildConfig, encoder: Encoder, store: Path, progress: bool) -
                 if not path.is_file():
                     rows = observe(block, days, encoder, config)
                     save_observations(rows, path)
-        labels = _open_labels(config)
         parts = [
             _finish_block(store, block, config, encoder, labels)
             for block in tqdm(blocks, unit="block", disable=not progress, desc="events")

@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ import rustac
 from pystac_client.exceptions import APIError
 from tqdm import tqdm
 
+from .api import find_api, iter_search
 from .area import Area, norm_area
 from .cli import parse_args
 from .document import matches, new_item, times_of
@@ -30,7 +33,6 @@ from .errors import AreaError, CatalogError, exit_code
 from .files import write_whole
 from .period import Period, norm_period
 from .retry import Retry, RetryIO, bare_url
-from .api import find_api, iter_search
 from .sign import sign_href
 from .static import Document, absolute_href, is_url, iter_parquet, iter_static, links_of, read_document, unreachable
 
@@ -102,7 +104,8 @@ def find_items(
         AreaError: No item lies in the area and period.
     """
     http = RetryIO(retry or Retry())
-    preset = PRESETS.get(str(source))
+    roots = {preset.url: preset for preset in PRESETS.values()}
+    preset = PRESETS.get(str(source)) or roots.get(str(source).rstrip("/"))
     href = preset.url if preset else _locate(source)
     collection = collection or (preset.collection if preset else None)
     found: dict[tuple[str, str], tuple[datetime, str, pystac.Item]] = {}
@@ -141,10 +144,24 @@ def save_items(items: Iterable[pystac.Item], path: Path) -> None:
         raise CatalogError("there is no item to write", "at least one item", "find items first")
     with write_whole(path) as temporary:
         if suffix in _TABLES:
-            rustac.write_sync(str(temporary.resolve()), documents, format="parquet", parquet_compression="zstd(3)")
+            _write_parquet(documents, temporary)
         else:
             content = {"type": "FeatureCollection", "features": documents}
             temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def _write_parquet(documents: list[Document], path: Path) -> None:
+    try:
+        rustac.write_sync(str(path.resolve()), documents, format="parquet", parquet_compression="zstd(3)")
+    except rustac.RustacError as err:
+        code = re.search(r"\(os error (\d+)\)", str(err))
+        if code:  # a fault of the disk, which Rust reports in words only
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from err
+        raise CatalogError(
+            f"the items cannot be written as stac-geoparquet ({str(err).splitlines()[0][:120]})",
+            "items whose fields have one type each",
+            "write them as .json",
+        ) from err
 
 
 def open_items(path: Path) -> list[pystac.Item]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pystac
 from shapely.errors import ShapelyError
@@ -58,18 +60,33 @@ def footprint(document: Document) -> Polygon | MultiPolygon:
 
 
 def new_item(document: Document, base: str) -> pystac.Item:
-    """The item of a dictionary, its asset addresses absolute; of its links only its own address is kept."""
+    """The item of a dictionary, its asset addresses absolute; of its links only its own address is kept.
+
+    Args:
+        document: The item; it may be changed.
+        base: Address or path that its relative addresses refer to.
+
+    Raises:
+        CatalogError: It is no valid item.
+    """
     assets = {
-        key: {**asset, "href": absolute_href(str(asset["href"]), base)}
+        key: {**asset, "href": _asset_href(str(asset["href"]), base)}
         for key, asset in (document.get("assets") or {}).items()
         if isinstance(asset, dict) and asset.get("href")
     }
     own = [link for link in links_of(document, "self") if is_url(str(link["href"]))][:1]
     content = {**document, "type": "Feature", "assets": assets, "links": own}
     try:
+        content["id"] = str(document["id"])
         return pystac.Item.from_dict(content, preserve_dict=False, migrate=False)
     except (KeyError, ValueError, TypeError, AttributeError, pystac.STACError) as err:
         raise _invalid(document, "is no valid STAC item") from err
+
+
+def _asset_href(href: str, base: str) -> str:
+    """An asset's address, absolute; a server on this machine may name this machine's files by their paths."""
+    here = is_url(base) and urlsplit(base).hostname in ("127.0.0.1", "localhost", "::1")
+    return href if here and Path(href).is_absolute() else absolute_href(href, base)
 
 
 def _invalid(document: Document, fault: str) -> CatalogError:

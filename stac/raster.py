@@ -16,7 +16,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -25,6 +25,7 @@ import rasterio
 from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
+from rasterio.env import hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from .errors import ReadError
@@ -88,8 +89,8 @@ def gdal_env(options: ReadOptions) -> dict[str, Any]:
     Source: https://developmentseed.org/titiler/advanced/performance_tuning/ and https://gdal.org/user/configoptions.html.
     """
     env: dict[str, Any] = {
-        # A read goes line by line: fewer blocks in the cache than one row of them for each thread means decoding anew.
-        "GDAL_CACHEMAX": max(options.cache_mb, 32 * options.threads),
+        # rasterio takes bytes, unlike GDAL itself. Each warping thread wants a row of blocks kept, else it decodes anew.
+        "GDAL_CACHEMAX": max(options.cache_mb, 32 * options.threads) << 20,
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
         "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
         "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
@@ -98,13 +99,17 @@ def gdal_env(options: ReadOptions) -> dict[str, Any]:
         "GDAL_HTTP_TIMEOUT": options.timeout,
         "GDAL_HTTP_CONNECTTIMEOUT": min(10.0, options.timeout),
         "GDAL_HTTP_MAX_RETRY": 0,
-        # Else a failed request is remembered and every further try fails without a request.
         "CPL_VSIL_CURL_CACHE_SIZE": 64 << 20,
         "GTIFF_IGNORE_READ_ERRORS": "NO",
     }
     if not any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")):
         env["AWS_NO_SIGN_REQUEST"] = "YES"
     return env
+
+
+def enter_env(options: ReadOptions) -> None:
+    """Enter GDAL's environment in this thread and stay in it: for the threads of a pool."""
+    rasterio.Env(**gdal_env(options)).__enter__()
 
 
 def quiet_georeference() -> None:
@@ -179,7 +184,9 @@ def open_raster(asset: Asset, options: ReadOptions) -> Iterator[tuple[Any, Geore
     Raises:
         RasterioError: GDAL cannot open it; `retrying` turns that into one of ours.
     """
-    with rasterio.Env(**gdal_env(options)), rasterio.open(gdal_path(_signed(asset.href, options))) as dataset:
+    # Leaving an environment resets the block cache's size for all threads: a pool's threads have entered theirs for good.
+    env = nullcontext() if hasenv() else rasterio.Env(**gdal_env(options))
+    with env, rasterio.open(gdal_path(_signed(asset.href, options))) as dataset:
         yield dataset, resolve_georeference(dataset, asset)
 
 

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from shapely.affinity import translate
 
 from .bands import SCL
+from .buffers import Buffers
 from .cube import chip_scenes, clear_fraction, new_cube, view_chips
 from .errors import ReadError
 from .lattice import Block, Lattice, Location
-from .raster import ReadOptions, UnreachableError, gdal_env, quiet_georeference
+from .raster import ReadOptions, UnreachableError, enter_env, gdal_env, quiet_georeference
 from .window import Fill, Grid, repeat_pixels
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = ["Day", "ReadOptions", "UnreachableError", "gdal_env", "iter_days", "r
 _FOOTPRINT_MARGIN = 0.05
 """assumed: degrees by which an item's footprint may fall short of its pixels (its edges are straight in degrees)."""
 _MOST_SCENES = 255
+_BLANK_ROWS = 64
 
 
 @dataclass
@@ -157,7 +159,8 @@ class _Reader:
     def __init__(self, block: Block, bands: tuple[str, ...], min_clear: float | None, options: ReadOptions) -> None:
         """Make the reader; `min_clear` None reads every pixel."""
         self.block, self.bands, self.min_clear, self.options = block, bands, min_clear, options
-        self.pool = ThreadPoolExecutor(options.threads, thread_name_prefix="read")
+        self.buffers = Buffers()
+        self.pool = ThreadPoolExecutor(options.threads, "read", enter_env, (options,))
 
     def iter_days(self, days: Mapping[date, Sequence[Scene]]) -> Iterator[Day]:
         """Yield the days, reading one ahead; threads end with the iteration."""
@@ -196,7 +199,7 @@ class _Reader:
             )
             if not used or not want.any():
                 return Day(day, tuple(used), clear, seen, None, None)
-            cube = self._read_bands(used, want, _finer(scl, step), _finer(source, step))
+            cube = self._read_bands(used, want, *(self._finer(a, step) for a in (scl, source)))
             return Day(day, tuple(used), clear, seen, cube, None)
         except UnreachableError as err:
             return Day(day, tuple(used or scenes), clear, seen, None, err.reason)
@@ -205,7 +208,7 @@ class _Reader:
         self, scenes: Sequence[Scene], grid: Grid
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Scene]]:
         """Classes (h, w), sources (h, w) and the scenes that supplied them, merged on a grid."""
-        scl, source = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.uint8)
+        scl, source = (self.buffers.zeros(grid.shape, np.uint8) for _ in range(2))
         used: list[Scene] = []
         for scene in scenes:
             number = len(used) + 1
@@ -223,7 +226,8 @@ class _Reader:
         if not want.all():
             view_chips(source, self.block.lattice.chip_size)[~want] = 0
         grid = Grid.of_block(self.block)
-        image = np.zeros((len(self.bands), *grid.shape), np.uint16)
+        image = self.buffers.take((len(self.bands), *grid.shape), np.uint16)
+        _blank(image, source)
         self._run(
             [
                 Fill(scene.assets[band], grid, image[index], source, wanted=number, offset=scene.offset)
@@ -243,6 +247,14 @@ class _Reader:
             epsg=grid.epsg,
         )
 
+    def _finer(self, coarse: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+        """Pixels (h, w) repeated `step` × `step` times."""
+        if step == 1:
+            return coarse
+        fine = self.buffers.take((coarse.shape[0] * step, coarse.shape[1] * step), coarse.dtype)
+        repeat_pixels(coarse, step, (0, 0), fine)
+        return fine
+
     def _run(self, fills: Sequence[Fill]) -> None:
         """Run fills in the pool, each in as many parts as keep the threads busy; the first failure ends them."""
         parts = max(1, -(-2 * self.options.threads // max(1, len(fills))))
@@ -256,13 +268,12 @@ class _Reader:
             wait(futures)
 
 
-def _finer(coarse: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """Repeat pixels `step` × `step` times."""
-    if step == 1:
-        return coarse
-    fine = np.empty((coarse.shape[0] * step, coarse.shape[1] * step), coarse.dtype)
-    repeat_pixels(coarse, step, (0, 0), fine)
-    return fine
+def _blank(image: NDArray[np.uint16], source: NDArray[np.uint8]) -> None:
+    """Write 0 (no data) to the rows of an image (C, H, W) in which some pixel has no source (H, W)."""
+    for first in range(0, source.shape[0], _BLANK_ROWS):
+        rows = slice(first, first + _BLANK_ROWS)
+        if source[rows].min() == 0:
+            image[:, rows] = 0
 
 
 def _scl_step(block: Block, scenes: Sequence[Scene]) -> int:

@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 RETRY_STATUS = (429, 502, 503, 504)
 """Answers that mean "later": too many requests, and a server or gateway that is down or overloaded (RFC 9110 §15)."""
 
+# A host that is unknown or refuses connections is mostly a mistyped address: no use in waiting half a minute.
+_CONNECT_TRIES = 3
+
 
 @dataclass(frozen=True)
 class Retry:
@@ -42,6 +45,7 @@ class Retry:
         """The same for urllib3: any method, the statuses above, Retry-After honoured."""
         return urllib3.Retry(
             total=self.tries,
+            connect=min(self.tries, _CONNECT_TRIES),
             allowed_methods=None,
             status_forcelist=RETRY_STATUS,
             backoff_factor=self.backoff,

@@ -11,6 +11,7 @@ and seed give the same bytes. `simulate_archive` is the one way in.
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
 import shutil
@@ -31,8 +32,9 @@ from rasterio.features import shapes
 from .bands import CLEAR_SCL
 from .errors import DataError, exit_code
 from .lattice import to_lonlat
+from .simulate_catalog import EPSG, NOTICE, ORIGIN, TILES, Product, write_catalog, write_geojson
 from .simulate_events import Event, plant_events
-from .simulate_files import EPSG, NOTICE, ORIGIN, TILES, Product, write_catalog, write_geojson, write_item
+from .simulate_files import write_item
 from .simulate_landscape import new_landscape
 from .simulate_scene import SKIES, Pass, View, new_view, sun_angles
 
@@ -59,8 +61,8 @@ class Plan:
 
 
 _SIZES = {
-    "demo": Plan(960, 720),
-    "benchmark": Plan(1920, 1440, extra=24, counts={"wildfire": 18, "solar_farm": 8, "clear_cut": 30, "road": 16}),
+    "demo": Plan(900, 680),
+    "benchmark": Plan(1800, 1360, extra=24, counts={"wildfire": 18, "solar_farm": 8, "clear_cut": 30, "road": 16}),
 }
 
 
@@ -69,7 +71,7 @@ def simulate_archive(out: Path, *, size: str = "demo", seed: int = 0) -> Path:
 
     Args:
         out: Folder to write; made when absent. An older archive of this program in it is replaced.
-        size: `demo` (16.8 × 9.6 km, 38 passes) or `benchmark` (33.6 × 19.2 km, 60 passes).
+        size: `demo` (15.8 × 9.0 km, 38 passes) or `benchmark` (31.6 × 18.0 km, 60 passes).
         seed: Names the country; the same seed gives the same bytes.
 
     Returns:
@@ -88,21 +90,37 @@ def simulate_archive(out: Path, *, size: str = "demo", seed: int = 0) -> Path:
 def _write_archive(out: Path, plan: Plan, stamp: Mapping[str, Any]) -> Path:
     """`simulate_archive` for any plan; `stamp` is what `simulation.json` says, with the seed in it."""
     found = _read_stamp(out)
-    if found is not None and all(found.get(key) == value for key, value in stamp.items()):
+    whole = (out / "catalog.json").exists() and (out / "events.geojson").exists()
+    if found is not None and whole and all(found.get(key) == value for key, value in stamp.items()):
         return out / "catalog.json"
-    # Dot first and the process id last: two runs at once never share a folder, and a broken one is easy to see.
-    part = out.parent / f".part-{os.getpid()}-{out.name}"
-    part.mkdir(parents=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for left in out.parent.glob(f".simulating-{glob.escape(out.name)}-*"):  # of runs that were killed
+        process = left.name.rsplit("-", 1)[1]
+        if process.isdigit() and not _is_running(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    part = out.parent / f".simulating-{out.name}-{os.getpid()}"
+    part.mkdir()
     try:
         _simulate(part, plan, int(stamp["seed"]))
         record = {**stamp, "plan": asdict(plan), "notice": NOTICE}
         (part / "simulation.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        if out.exists():
+        if out.exists():  # an older archive goes only once the new one is whole
             shutil.rmtree(out)
         part.rename(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return out / "catalog.json"
+
+
+def _is_running(process: int) -> bool:
+    """Whether a process of this machine lives."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, and is someone else's
+        return True
+    return True
 
 
 def _read_stamp(out: Path) -> dict[str, Any] | None:
@@ -137,13 +155,16 @@ def _simulate(root: Path, plan: Plan, seed: int) -> None:
     def draw(shot: Pass) -> tuple[list[dict[str, Any]], list[float]]:
         rng = np.random.Generator(np.random.PCG64(_seeds(seed, 1 + shot.index, 1)[0]))
         view = new_view(land, events, shot, passes[0].time.year, rng)
-        items = []
-        mine = [p for p in products if p.shot is shot]
-        for product in mine:
-            items.append(_write_tile(root, plan, product, view, wedge=shot.index % 13 == 6))
-        return items, [_clear(view, event, {p.tile for p in mine}, plan) for event in events]
+        items, seen = [], np.zeros_like(view.scl)
+        for product in (p for p in products if p.shot is shot):
+            left = plan.step * TILES.index(product.tile)
+            bands, scl = _cut_tile(plan, product, view)
+            part = seen[:, left // 2 : (left + plan.tile) // 2]
+            np.maximum(part, scl, out=part)
+            items.append(write_item(root, product, bands, scl, ORIGIN[0] + 10 * left))
+        return items, [_clear(seen, event) for event in events]
 
-    with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), 4)) as pool:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
         drawn = list(pool.map(draw, passes))
     write_catalog(root, [item for items, _ in drawn for item in items])
     seen = np.array([clear for _, clear in drawn])
@@ -188,46 +209,37 @@ def _plan_products(passes: Sequence[Pass], rng: np.random.Generator) -> list[Pro
     """Which tiles each pass delivered, and how: every way in which the offset of baseline 04.00 is met in catalogs."""
     products: list[Product] = []
     for shot in passes:
-        if shot.time.year < 2022:  # old products, some of them reprocessed: the date tells nothing
-            ways = [("03.01", False), ("02.14", False), ("03.01", False), ("05.00", False)]
-        else:
-            ways = [("05.09", False), ("05.09", True)]
-        baseline, applied = ways[shot.index % len(ways)]
+        old = [("03.01", False), ("02.14", False), ("05.00", False)]  # some reprocessed: the date tells nothing
+        ways = old if shot.time.year < 2022 else [("05.09", False), ("05.09", True)]
+        baseline, applied = ways[int(rng.integers(len(ways)))]
         for tile in TILES:
             gone = shot.index % 9 == 4 and tile == TILES[shot.index % 2]
             if not gone:
                 products.append(Product(tile, shot, baseline, applied))
-    twin = next((p for p in products if p.baseline == "05.09" and not p.offset_applied), products[-1])
-    products.insert(
-        products.index(twin), Product(twin.tile, twin.shot, "04.00", False, 1, float(rng.uniform(1.02, 1.04)))
-    )
+    twin = next((p for p in products if p.baseline >= "05.00"), None)
+    if twin is not None:  # an older delivery of the same tile and pass, a little brighter
+        gain = float(rng.uniform(1.02, 1.04))
+        products.append(Product(twin.tile, twin.shot, "04.00", False, sequence=1, gain=gain))
     return products
 
 
-def _write_tile(root: Path, plan: Plan, product: Product, view: View, wedge: bool) -> dict[str, Any]:
-    """Cut one tile out of a pass and write it; `wedge` leaves a corner beyond the edge of the swath empty."""
+def _cut_tile(plan: Plan, product: Product, view: View) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Bands (bands, h, w) and classification (h/2, w/2) of one tile of a pass; what lies beyond the swath is 0."""
     left = plan.step * TILES.index(product.tile)
     bands = view.bands[:, :, left : left + plan.tile]
     scl = view.scl[:, left // 2 : (left + plan.tile) // 2]
-    if wedge and product.tile == TILES[1]:
+    if product.shot.index % 13 == 6 and product.tile == TILES[1]:
         y, x = np.mgrid[0 : plan.tile // 2, 0 : plan.tile // 2]
         kept = x < plan.tile // 2 * 0.82 - y * 0.24
         scl = np.where(kept, scl, np.uint8(0))
         bands = bands * np.repeat(np.repeat(kept, 2, axis=0), 2, axis=1)
-    return write_item(root, product, bands, scl, ORIGIN[0] + 10 * left)
+    return bands, scl
 
 
-def _clear(view: View, event: Event, tiles: set[str], plan: Plan) -> float:
-    """Clear part of an event's pixels in a pass, 0 where no tile that was delivered holds them all."""
+def _clear(seen: NDArray[np.uint8], event: Event) -> float:
+    """Clear part of an event's pixels in a classification of the whole ground (H/2, W/2), 0 = not delivered."""
     rows, cols = event.window
-    held = [
-        t
-        for t in tiles
-        if cols.start - plan.step * TILES.index(t) >= 0 and cols.stop - plan.step * TILES.index(t) <= plan.tile
-    ]
-    if not held and len(tiles) < len(TILES):
-        return 0.0
-    part = np.repeat(np.repeat(view.scl, 2, axis=0), 2, axis=1)[rows, cols]
+    part = np.repeat(np.repeat(seen, 2, axis=0), 2, axis=1)[rows, cols]
     return float(np.isin(part[event.strength > 0], CLEAR_SCL).mean())
 
 
@@ -238,8 +250,9 @@ def _feature(event: Event, passes: Sequence[Pass], clear: NDArray[np.float64]) -
     after = [d for d, c in zip(days, clear, strict=True) if d > event.end and c > 0.9]
     corner = Affine(10, 0, ORIGIN[0] + 10 * event.left, 0, -10, ORIGIN[1] - 10 * event.top)
     mask = (event.strength > 0.5 if event.kind == "road" else event.strength > 0).astype(np.uint8)
-    parts = [shapely.geometry.shape(g) for g, value in shapes(mask, mask > 0, 8, corner) if value]
-    outline = shapely.unary_union(parts).simplify(5)
+    parts = [shapely.geometry.shape(g) for g, value in shapes(mask, mask > 0, 4, corner) if value]
+    # A metre more joins pixels that meet at a corner only: rings that touch themselves are no valid polygons.
+    outline = shapely.unary_union(parts).buffer(1, join_style="mitre").simplify(5)
     lonlat = shapely.transform(outline, lambda xy: np.column_stack(to_lonlat(EPSG).transform(*xy.T)))
     return shapely.geometry.mapping(lonlat), {
         "event_id": event.event_id,

@@ -104,7 +104,8 @@ def _moisture(relief: Relief, rng: np.random.Generator) -> Field:
 def _wild_cover(relief: Relief, moist: Field, rng: np.random.Generator) -> NDArray[np.int16]:
     """Cover without people: the best suited of each pixel, with ragged edges and scattered trees."""
     shape = relief.height.shape
-    high = smooth_step(relief.height, 120, 720)
+    # Belts follow the hills' own range, so that a small ground has them all as well.
+    high = smooth_step(relief.height, 110, max(float(np.quantile(relief.height, 0.985)), 250))
     patch = new_noise(shape, rng, 2.0, 90, 3)
     grove = new_noise(shape, rng, 1.4, 14, 2) + 0.8 * new_noise(shape, rng, 0.3, 4, 2)
     suit = np.stack(
@@ -117,10 +118,10 @@ def _wild_cover(relief: Relief, moist: Field, rng: np.random.Generator) -> NDArr
     )
     cover: NDArray[np.int16] = np.array([CONIFER, OAK, SHRUB, GRASS], dtype=np.int16)[suit.argmax(axis=0)]
     steep = np.hypot(relief.east, relief.north)
-    crest = smooth_step(relief.height, 420, 800) * 0.55 - moist * 0.5 + steep * 0.5 + 0.25 * grove * 0.4 + 0.2 * patch
-    cover[crest > 1.25] = ROCK
+    crest = smooth_step(high, 0.45, 1.1) * 0.55 - moist * 0.5 + steep * 0.5 + 0.25 * grove * 0.4 + 0.2 * patch
+    cover[crest > 1.45] = ROCK
     wet = blur(relief.drainage, 1, 1) + 0.15 * grove
-    cover[(wet > 1.75) & (relief.height < 520)] = RIPARIAN
+    cover[(wet > 1.75) & (high < 0.8)] = RIPARIAN
     return cover
 
 

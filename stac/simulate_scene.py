@@ -18,7 +18,7 @@ from .simulate_landscape import Landscape
 from .simulate_spectra import BANDS, CLOUD, CONIFER, OAK, RIVER, SNOW, WATER, Season, new_season
 from .simulate_terrain import Field, blur, new_noise, smooth_step
 
-STEPS: tuple[int, ...] = (10, 10, 10, 20, 10, 10)
+STEPS: tuple[int, ...] = (12, 12, 12, 24, 12, 12)
 """Reflectance × 10,000 is rounded to multiples of this, by band: about the noise, and the files are a third smaller."""
 
 # assumed: path radiance left after atmospheric correction, relative to blue: falls with wavelength to about the -2.
@@ -137,7 +137,7 @@ def _lay_snow(image: NDArray[np.float32], land: Landscape, shot: Pass, rng: np.r
     ragged = land.relief.height + 45 * new_noise(land.shape, rng, 2.0, 60, 2) - 60 * land.relief.north
     snow = smooth_step(ragged, shot.snow_line, shot.snow_line + 110)
     snow *= np.where(land.cover == CONIFER, 0.45, np.where(land.cover == OAK, 0.75, 0.95)).astype(np.float32)
-    snow = np.clip(snow * np.clip(1 - 0.15 * land.texture, 0.4, 1.1), 0, 1)
+    snow = np.asarray(np.clip(snow * np.clip(1 - 0.15 * land.texture, 0.4, 1.1), 0, 1), dtype=np.float32)
     for b in range(len(BANDS)):
         image[b] += snow * (SNOW[b] - image[b])
     return snow
@@ -178,7 +178,7 @@ def _new_sky(shape: tuple[int, int], shot: Pass, rng: np.random.Generator) -> _S
     none = np.zeros(shape, dtype=np.float32)
     if shot.sky == "cirrus":
         streaks = new_noise(half, rng, 2.8, half[0] * 1.5, 6) + 0.4 * new_noise((half[0], 1), rng, 2.0, half[0] / 2, 4)
-        return _Sky(none, none, _double(smooth_step(streaks, 0.2, 2.2)) * np.float32(0.5))
+        return _Sky(none, none, _double(smooth_step(streaks, 0.2, 2.2)) * np.float32(0.4))
     share = _COVERAGE[shot.sky] * rng.uniform(0.75, 1.2)
     if share <= 0:
         return _Sky(none, none, none)
@@ -242,7 +242,7 @@ def _classify_ground(
 def _classify_sky(scl: NDArray[np.uint8], sky: _Sky, rng: np.random.Generator) -> None:
     """Write clouds, shadows and cirrus into the classification: masks are a little too small or too large."""
     slack = float(rng.uniform(-0.12, 0.10))
-    scl[_halve(sky.cirrus) > 0.14] = 10
+    scl[_halve(sky.cirrus) > 0.11] = 10
     if not sky.cloud.any():
         return
     scl[_halve(sky.shadow) > 0.30 + slack] = 3
@@ -259,6 +259,6 @@ def _halve(field: Field) -> Field:
 
 
 def to_20m(band: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Means of 2 × 2 pixels of reflectance × 10,000, rounded to tens: what the 20 m bands record."""
+    """Means of 2 × 2 pixels of reflectance × 10,000, rounded to multiples of 16: what the 20 m bands record."""
     total = band[::2, ::2].astype(np.uint32) + band[1::2, ::2] + band[::2, 1::2] + band[1::2, 1::2]
-    return ((total + 20) // 40 * 10).astype(np.uint16)
+    return ((total + 32) // 64 * 16).astype(np.uint16)

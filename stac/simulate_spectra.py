@@ -92,7 +92,7 @@ CLOUD = np.array((0.60, 0.59, 0.585, 0.63, 0.43, 0.33), dtype=np.float32)
 
 _TILLED = np.array((0.082, 0.110, 0.140, 0.200, 0.285, 0.250), dtype=np.float32)
 _STUBBLE = np.array((0.098, 0.140, 0.190, 0.280, 0.380, 0.305), dtype=np.float32)
-_CROP = np.array((0.024, 0.068, 0.034, 0.440, 0.195, 0.088), dtype=np.float32)
+_CROP = np.array((0.029, 0.068, 0.042, 0.430, 0.195, 0.088), dtype=np.float32)
 _FLOODED = np.array((0.062, 0.066, 0.060, 0.060, 0.030, 0.022), dtype=np.float32)
 
 CROPS: tuple[str, ...] = ("summer crop", "wheat", "rice", "orchard", "alfalfa", "fallow")
@@ -180,7 +180,7 @@ def _field(kind: str, day: float, late: float) -> tuple[NDArray[np.float32], NDA
         return bare, _CROP, rise(day, 128, 60) * (1 - rise(day, 248, 14))
     if kind == "wheat":  # rain-fed: green in winter, gold in May, harvested in June
         bare = _STUBBLE if 165 < day < 300 else _TILLED if day > 300 else dry
-        return bare, _CROP, 0.95 * max(rise(day, 325, 60), float(day < 60)) * (1 - rise(day, 112 + late, 38))
+        return bare, _CROP, 0.95 * (rise(day, 320, 45) if day > 200 else 1 - rise(day, 112 + late, 38))
     if kind == "rice":  # flooded in May, green in July, gold in September, flooded again in winter
         if day < 60 or day > 318 or 128 < day < 150:
             return _FLOODED, _CROP, 0.0

@@ -31,6 +31,8 @@ Document = dict[str, Any]
 THREADS = 8
 """Documents of a static catalog that are fetched at once."""
 
+_ROWS = 2000  # of stac-geoparquet turned into dictionaries at once: some 100 MB
+
 _DO = "check the address, and that it is the one of a STAC API, catalog, collection or item"
 
 
@@ -55,8 +57,7 @@ def absolute_href(href: str, base: str) -> str:
     if len(scheme) > 1 or href.startswith("/vsi"):
         return href
     if is_url(base):
-        local = Path(href).is_absolute() and urlsplit(base).hostname in ("127.0.0.1", "localhost", "::1")
-        return href if local else urljoin(base, href)
+        return urljoin(base, href)
     return str((Path(base).parent / href).resolve()) if not Path(href).is_absolute() else href
 
 
@@ -209,8 +210,8 @@ def _iter_row_groups(path: Path, rows: Path, area: Area | None, period: Period |
         table = file.read_row_group(k)
         if area is not None or period is not None:
             table = table.filter(_early(table, area, period))
-        if table.num_rows:
-            pq.write_table(table.replace_schema_metadata(metadata), rows)
+        for start in range(0, table.num_rows, _ROWS):
+            pq.write_table(table.slice(start, _ROWS).replace_schema_metadata(metadata), rows)
             yield from map(_clean, rustac.read_sync(str(rows), set_self_link=False)["features"])
 
 
@@ -249,7 +250,7 @@ def _clean(value: Any) -> Any:
     """An item from Parquet without the nulls that its columns brought, and with lists for tuples."""
     if isinstance(value, dict):
         return {key: _clean(part) for key, part in value.items() if part is not None or key in ("datetime", "geometry")}
-    return [_clean(part) for part in value] if isinstance(value, list | tuple) else value
+    return [_clean(part) for part in value] if type(value) in (list, tuple) else value
 
 
 def links_of(document: Document, rel: str) -> list[Document]:

@@ -261,9 +261,13 @@ def harmonise(pixels: NDArray[np.uint16], offset: int) -> None:
     """
     if offset == 0:
         return
-    rows = max(1, (1 << 17) // max(1, pixels.shape[1]))  # pieces that stay in a core's cache between the steps
+    rows = max(1, (1 << 16) // max(1, pixels.shape[1]))  # pieces that stay in a core's cache between the steps
     for first in range(0, pixels.shape[0], rows):
         piece = pixels[first : first + rows]
+        if offset < 0 and piece.min() > 0:  # nearly always, and then two steps are enough
+            np.maximum(piece, 1 - offset, out=piece)
+            np.subtract(piece, -offset, out=piece)
+            continue
         least = np.minimum(piece, 1)
         if offset < 0:
             np.maximum(piece, -offset, out=piece)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from index.demo import archive_bounds
+from index.pipeline import build_store
+from index.plan import BuildConfig
+from stac.simulate import VERSION, Plan, _write_archive, simulate_archive
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,6 +23,14 @@ os.environ["GDAL_HTTP_PROXY"] = "127.0.0.1:9"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 # Nothing may look for weights or tokens on a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@contextlib.contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Wait until no other test process is at it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -33,32 +49,44 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The catalog.json of the simulated demo archive, written once for each test process that asks."""
-    from stac.simulate import simulate_archive
-
-    return simulate_archive(tmp_path_factory.mktemp("archive") / "demo", size="demo", seed=0)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of one run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
-def demo_store(demo_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small store over the middle of the demo archive, under a folder named `stores`."""
-    from index.demo import archive_bounds
-    from index.pipeline import build_store
-    from index.plan import BuildConfig
+def demo_archive(shared_folder: Path) -> Path:
+    """The catalog.json of the simulated demo archive, written once in a run."""
+    with turn(shared_folder / "demo-archive.lock"):
+        return simulate_archive(shared_folder / "demo-archive", size="demo", seed=0)
 
+
+@pytest.fixture(scope="session")
+def small_archive(shared_folder: Path) -> Path:
+    """The catalog.json of a simulated archive of one year and a few square kilometres."""
+    plan = Plan(tile=256, step=192, months=12, extra=1, counts={"wildfire": 1, "clear_cut": 2})
+    with turn(shared_folder / "small-archive.lock"):
+        return _write_archive(shared_folder / "small-archive", plan, {"size": "small", "seed": 3, "version": VERSION})
+
+
+@pytest.fixture(scope="session")
+def demo_store(demo_archive: Path, shared_folder: Path) -> Path:
+    """A store over the middle of the demo archive, under a folder named `stores`; read it only."""
     west, south, east, north = archive_bounds(demo_archive)
     area = f"{west + 0.25 * (east - west)},{south},{east - 0.25 * (east - west)},{north}"
-    store = tmp_path_factory.mktemp("data") / "stores" / "demo"
-    config = BuildConfig(
-        catalog=str(demo_archive),
-        store=str(store),
-        area=area,
-        period="2021-01-01/2022-12-31",
-        chip_size=32,
-        labels=str(demo_archive.with_name("events.geojson")),
-    )
-    build_store(config)
+    store = shared_folder / "data" / "stores" / "demo"
+    with turn(shared_folder / "demo-store.lock"):
+        build_store(
+            BuildConfig(
+                catalog=str(demo_archive),
+                store=str(store),
+                area=area,
+                period="2021-01-01/2022-12-31",
+                chip_size=32,
+                labels=str(demo_archive.with_name("events.geojson")),
+            )
+        )
     return store
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from index.build import main
+from index.demo import archive_bounds
 from index.manifest import open_manifest
 from index.store import open_store
 
@@ -38,7 +39,7 @@ sys.exit(main(sys.argv[3:]))
 def arguments(catalog: Path, store: Path, *more: str) -> list[str]:
     return [
         *("--catalog", str(catalog), "--store", str(store), "--period", "2021-01-01/2021-12-31"),
-        *("--area", "-122.62,39.58,-122.58,39.61", "--chip-size", "32", "--json", *more),
+        *("--area", ",".join(map(str, archive_bounds(catalog))), "--chip-size", "32", "--json", *more),
     ]
 
 

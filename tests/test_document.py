@@ -59,7 +59,7 @@ def test_footprints_across_the_antimeridian_do_not_span_the_world(lons):
 def test_a_box_stands_in_for_a_missing_geometry():
     document = {**new_document(), "geometry": None}
     assert footprint(document).equals(AREA.geometry)
-    assert footprint({**document, "bbox": [179, 0, -5, -179, 1, 5]}).area == pytest.approx(10)
+    assert footprint({**document, "bbox": [179, 0, -5, -179, 1, 5]}).area == pytest.approx(2)
     with pytest.raises(CatalogError, match="has no footprint"):
         footprint({"id": "x", "geometry": None})
 
@@ -74,7 +74,16 @@ def test_new_item_has_absolute_assets_and_only_its_own_link():
     assert item.collection_id == "s2"
 
 
-@pytest.mark.parametrize("missing", ["id", "properties", "geometry"])
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1:80", "/data/B04.tif"), ("localhost", "/data/B04.tif"), ("h.org", "https://h.org/data/B04.tif")],
+)
+def test_only_a_server_on_this_machine_may_name_its_files(host, expected):
+    document = {**new_document(), "assets": {"red": {"href": "/data/B04.tif"}}}
+    assert new_item(document, f"https://{host}/items/one").assets["red"].href == expected
+
+
+@pytest.mark.parametrize("missing", ["id", "properties"])
 def test_what_is_no_item_is_named(missing):
     document = new_document()
     del document[missing]

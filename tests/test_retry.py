@@ -108,6 +108,14 @@ def test_waits_double_and_stay_below_the_longest(monkeypatch):
     assert waits[-1] == 30
 
 
+def test_a_host_that_refuses_is_not_waited_for_long(monkeypatch):
+    waits = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", waits.append)
+    with pytest.raises(APIError, match="refused"):
+        RetryIO(Retry(tries=9)).request("http://127.0.0.1:9/")
+    assert 0 < len(waits) < 4
+
+
 def test_messages_do_not_show_secrets():
     assert bare_url("https://user:word@host.org:8443/a/b?token=x#y") == "https://host.org:8443/a/b"
     assert bare_url("/data/catalog.json") == "/data/catalog.json"

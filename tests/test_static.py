@@ -89,7 +89,6 @@ def web(tmp_path):
         ("/vsis3/b/k.jp2", "https://h.org/i", "/vsis3/b/k.jp2"),
         ("B04.tif", "https://h.org/c/item.json", "https://h.org/c/B04.tif"),
         ("/B04.tif", "https://h.org/c/item.json", "https://h.org/B04.tif"),
-        ("/x/B04.tif", "http://127.0.0.1:8000/c/items/i", "/x/B04.tif"),
         ("https://o.org/B04.tif", "https://h.org/c", "https://o.org/B04.tif"),
     ],
 )

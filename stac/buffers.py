@@ -1,0 +1,60 @@
+"""Memory for pixels, used again as soon as nobody holds the array that lay in it.
+
+A day's pixels are hundreds of megabytes. Asking the system for fresh memory each day costs about a quarter of the time
+that decoding takes (measured, docs/experiments.md: every page is cleared, and on a virtual machine fetched from its
+host). An array from `Buffers` can be kept as long as one likes: its memory comes back only when the last view on it is
+gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+class Buffers:
+    """Memory that comes back by itself. May be used by one thread at a time; arrays may end in any."""
+
+    def __init__(self) -> None:
+        self._free: deque[NDArray[np.uint8]] = deque()
+
+    def take(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array with whatever values its memory holds.
+
+        Args:
+            shape: Shape.
+            dtype: Type of an element.
+        """
+        size = max(1, int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize)
+        memory = self._find(size)
+        # NumPy lets a view refer to the owner of its memory rather than to the array that it was made of, but stops at
+        # what is no array: the lease lives exactly as long as any array over it.
+        lease: Any = (ctypes.c_char * size).from_buffer(memory)
+        weakref.finalize(lease, self._free.append, memory).atexit = False
+        array: NDArray[Any] = np.frombuffer(lease, dtype=np.uint8, count=size).view(dtype)
+        return array[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
+
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """An array of zeros.
+
+        Args:
+            shape: Shape.
+            dtype: Type of an element.
+        """
+        array = self.take(shape, dtype)
+        array.fill(0)
+        return array
+
+    def _find(self, size: int) -> NDArray[np.uint8]:
+        """Free memory of exactly this size, else new."""
+        for _ in range(len(self._free)):
+            memory = self._free.popleft()
+            if memory.nbytes == size:
+                return memory
+            self._free.append(memory)
+        return np.empty(size, dtype=np.uint8)

@@ -1,0 +1,220 @@
+"""The page in a real browser that can reach no other machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT = 120_000
+"""Milliseconds: a loaded machine is no failure."""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip("Chromium is not installed: the page was not tried in a browser")
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(chromium: str, demo_store: Path, root: Path) -> Iterator[str]:
+    """The app over the small store, on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(root / "streamlit_app.py"), "--server.headless", "true"]
+    command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
+    env = {**os.environ, "AFTERIMAGE_DATA": str(demo_store.parent.parent)}
+    env.pop("AFTERIMAGE_STORE", None)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, cwd=root, env=env, stdout=log, stderr=log)
+        end = time.monotonic() + 90
+        answered = False
+        while not answered and time.monotonic() < end and process.poll() is None:
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).close()
+                answered = True
+            time.sleep(0.2)
+        try:
+            log.seek(0)
+            assert answered, log.read().decode(errors="replace")[-1000:]
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def context(chromium: str, tmp_path_factory: pytest.TempPathFactory):
+    """A browser with an empty profile; what it asks of other machines is refused and noted in `refused`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=chromium,
+            headless=True,
+            chromium_sandbox=False,
+            args=FLAGS,
+            viewport={"width": 1400, "height": 900},
+        )
+        opened.refused = []
+
+        def guard(route) -> None:
+            url = route.request.url
+            if url.startswith(("http://127.0.0.1", "data:", "blob:")):
+                route.continue_()
+            else:
+                opened.refused.append(url)
+                route.abort()
+
+        opened.route("**/*", guard)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(context, address: str):
+    """A new tab with the page drawn."""
+    tab = context.new_page()
+    tab.goto(address)
+    drawn(tab)
+    yield tab
+    tab.close()
+
+
+def drawn(tab) -> None:
+    tab.wait_for_selector(".st-key-compare [data-testid=stVegaLiteChart]", timeout=WAIT)
+    chips(tab).first.wait_for(timeout=WAIT)
+    still(tab)
+
+
+def still(tab) -> None:
+    """Wait until the script has ended; a click takes a quarter of a second to be sent."""
+    tab.wait_for_timeout(600)
+    tab.wait_for_function(
+        "document.querySelector('[data-testid=stApp]').getAttribute('data-test-script-state') === 'notRunning'",
+        timeout=WAIT,
+    )
+
+
+def chips(tab):
+    return tab.frame_locator("iframe").first.locator("path.leaflet-interactive")
+
+
+def params(tab) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(tab.url).query).items()}
+
+
+def test_everything_draws_without_internet(page, context) -> None:
+    assert chips(page).count() > 40
+    frame = page.frame_locator("iframe").first
+    frame.locator(".leaflet-land-pane canvas").wait_for(state="attached", timeout=WAIT)
+    picture = frame.locator("img.leaflet-image-layer")
+    assert picture.evaluate("image => image.complete && image.naturalWidth > 300")
+    pictures = page.locator(".ai-frame img")
+    assert pictures.count() == 8
+    assert pictures.evaluate_all("all => all.every(image => image.complete && image.naturalWidth > 100)")
+    assert context.refused == []
+
+
+def test_a_card_shows_its_hit_and_the_address_follows(page) -> None:
+    page.get_by_role("button", name="Show hit 3:").click()
+    page.get_by_text("Similar change 3").first.wait_for(timeout=WAIT)
+    still(page)
+    hit = params(page)["hit"]
+    page.get_by_role("button", name="Search from this").click()
+    page.wait_for_function(f"location.search.includes('event={hit}')", timeout=WAIT)
+
+
+def test_a_chip_on_the_map_can_be_clicked(page) -> None:
+    first = params(page)["hit"]
+    chips(page).nth(chips(page).count() - 4).click(force=True)  # the picked one is last, then hits 1, 2, 3
+    page.wait_for_function(f"!location.search.includes('hit={first}')", timeout=WAIT)
+    still(page)
+    assert page.locator(".ai-title", has_text="Similar change").count() == 1
+
+
+def test_panning_the_map_sends_nothing(context, address: str) -> None:
+    tab = context.new_page()
+    sent: list[object] = []
+    tab.on("websocket", lambda socket: socket.on("framesent", sent.append))
+    tab.goto(address)
+    drawn(tab)
+    tab.wait_for_timeout(1000)
+    before = len(sent)
+    assert before > 0
+    box = tab.locator("iframe").first.bounding_box()
+    tab.mouse.move(box["x"] + 300, box["y"] + 200)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 200, box["y"] + 150, steps=5)
+    tab.mouse.up()
+    tab.wait_for_timeout(1500)
+    assert len(sent) == before
+    tab.close()
+
+
+def test_a_link_restores_the_view(page, context) -> None:
+    page.get_by_role("button", name="Show hit 2:").click()
+    page.get_by_text("Similar change 2").first.wait_for(timeout=WAIT)
+    still(page)
+    again = context.new_page()
+    again.goto(page.url)
+    drawn(again)
+    assert again.locator(".ai-title", has_text="Similar change 2").count() == 1
+    assert params(again) == params(page)
+    again.close()
+
+
+def test_the_download_holds_the_hits(page) -> None:
+    with page.expect_download(timeout=WAIT) as download:
+        page.get_by_role("button", name="Download GeoJSON").click()
+    content = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert content["type"] == "FeatureCollection"
+    assert [feature["properties"]["rank"] for feature in content["features"]] == list(range(1, 41))
+
+
+def test_the_hits_can_follow_the_map(page) -> None:
+    page.get_by_text("Only what the map shows").click()
+    page.wait_for_function("location.search.includes('place=')", timeout=WAIT)
+    chips(page).first.wait_for(timeout=WAIT)
+    wide = params(page)["place"]
+    page.frame_locator("iframe").first.locator(".leaflet-control-zoom-in").click()
+    page.wait_for_function(f"!location.search.includes(encodeURIComponent('{wide}'))", timeout=WAIT)
+    west, _, east, _ = map(float, params(page)["place"].split(","))
+    assert east - west < float(wide.split(",")[2]) - float(wide.split(",")[0])
+
+
+def test_a_phone_shows_the_page_without_scrolling_sideways(page) -> None:
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.wait_for_timeout(800)
+    wide = page.evaluate(
+        "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
+    )
+    assert wide <= 0
