@@ -1,8 +1,8 @@
 """Take a picture of the page in headless Chromium: `python bench/screenshot.py --out docs/screenshot.png`.
 
-Starts the app on a free port over the stores in `$AFTERIMAGE_DATA` (build them first: `make demo`), waits until map, pictures
-and time lines stand, and writes a PNG. Every request to another machine is refused: the picture is what a machine without
-internet shows. `--url` takes an app that already runs.
+Starts the app on a free port over the stores in `$AFTERIMAGE_DATA` (build them first: `make demo`), waits until map,
+pictures and time lines stand, and writes a PNG. Every request to another machine is refused: the picture is what a
+machine without internet shows. `--url` takes an app that already runs.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from .pairs import PAIRINGS
 from .pipeline import build_store
 from .plan import BuildConfig
 
+NOT_CONFIG = frozenset({"json", "verbose", "bands", "retry_missing"})
 REQUIRED = ("catalog", "area", "period", "store")
 
 
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-cloud", type=float, metavar="PERCENT", help="leave out cloudier scenes")
     add("--labels", metavar="FILE", help="polygons with class, start, end that name events")
     add("--block-px", type=int, default=DEFAULT_BLOCK_PX, help="largest side of a block (default %(default)s)")
+    add("--factory", default="Flat", help="FAISS factory string of the shards (default %(default)s: exact)")
+    add("--retry-missing", action="store_true", help="read again what could not be read before")
     add("--seed", type=int, default=0, help="for parameters drawn at random (default %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda (default %(default)s)")
     add("--threads", type=int, default=8, help="threads that read (default %(default)s)")
@@ -77,7 +80,7 @@ def _config(parser: argparse.ArgumentParser, args: argparse.Namespace) -> BuildC
         parser.error(
             f"{', '.join(lacking)} missing: give all of --catalog --area --period --store, or none for the demo"
         )
-    values = {name: value for name, value in vars(args).items() if name not in {"json", "verbose", "bands"}}
+    values = {name: value for name, value in vars(args).items() if name not in NOT_CONFIG}
     bands = tuple(part.strip() for part in args.bands.split(",")) if args.bands else None
     return BuildConfig(**values, bands=bands)
 
@@ -105,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         config = _config(parser, args)
-        manifest = build_store(config, progress=not args.json and sys.stderr.isatty())
+        progress = not args.json and sys.stderr.isatty()
+        manifest = build_store(config, progress=progress, retry_missing=args.retry_missing)
         sys.stdout.write(_report(manifest, config.store, args.json) + "\n")
         return 0
 

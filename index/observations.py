@@ -7,8 +7,9 @@ embedded; clear fraction and embedding are both null when the pixels could not b
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -32,8 +33,8 @@ class Observations:
     """(N,) datetime64[ms], UTC: sensing time of the earliest scene behind the chip."""
     clear_fraction: NDArray[np.float32]
     """(N,) 0 to 1; NaN where the pixels could not be read."""
-    item_ids: list[list[str]]
-    """(N,) ids of the scenes that supplied the pixels."""
+    item_ids: pa.ChunkedArray
+    """(N,) lists of text: ids of the scenes that supplied the pixels. In Arrow: most callers never look."""
     embedding: NDArray[np.float16]
     """(N, D); rows of NaN where there is none."""
 
@@ -53,7 +54,7 @@ class Observations:
                 "location_id": self.location_id,
                 "time": pd.to_datetime(self.time, utc=True),
                 "clear_fraction": self.clear_fraction,
-                "item_ids": self.item_ids,
+                "item_ids": self.item_ids.to_pylist(),
                 "embedding": vectors,
             }
         )
@@ -130,44 +131,91 @@ def observation_schema(dim: int) -> pa.Schema:
     )
 
 
-def save_observations(rows: ObservationRows, path: Path) -> int:
-    """Write a part, whole or not at all.
+@dataclass(frozen=True)
+class Counts:
+    """How many rows of which kind a part holds."""
 
-    Returns:
-        The number of rows.
+    observations: int
+    """Rows."""
+    embedded: int
+    """Rows with an embedding."""
+    missing: int
+    """Rows whose pixels could not be read."""
+
+
+_COUNTS = b"afterimage:counts"
+_ROW_GROUP = 16_384
+"""Rows that are read together: rows are in order of location, so a few locations are read without the rest."""
+
+
+def save_observations(rows: ObservationRows, path: Path) -> None:
+    """Write a part, whole or not at all.
 
     Raises:
         OSError: The disk is full.
     """
     table = rows.to_table()
+    clear, embedding = table.column("clear_fraction"), table.column("embedding")
+    counts = Counts(table.num_rows, table.num_rows - embedding.null_count, clear.null_count)
+    table = table.replace_schema_metadata({_COUNTS: json.dumps(asdict(counts)).encode()})
     with write_whole(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=["location_id", "item_ids"])
-    return int(table.num_rows)
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            use_dictionary=["location_id", "item_ids"],
+            row_group_size=_ROW_GROUP,
+        )
 
 
-def open_observations(paths: Iterable[Path], location_id: str | None = None) -> Observations:
+def count_observations(path: Path) -> Counts:
+    """The counts of a part, from its footer.
+
+    Raises:
+        StoreError: The part is damaged.
+    """
+    try:
+        return Counts(**json.loads(pq.read_schema(path).metadata[_COUNTS]))
+    except (OSError, pa.ArrowException, TypeError, KeyError, ValueError) as err:
+        raise _unreadable(path, err) from err
+
+
+def list_locations(paths: Iterable[Path]) -> list[str]:
+    """Ids of the locations in some parts, in order."""
+    found: set[str] = set()
+    for path in paths:
+        found.update(_read(path, ["location_id"]).column("location_id").unique().to_pylist())
+    return sorted(found)
+
+
+def open_observations(paths: Iterable[Path], between: tuple[str, str] | None = None) -> Observations:
     """Read parts.
 
     Args:
         paths: Parts of one store, in any order.
-        location_id: Keep this location only.
+        between: First and last location id to keep; None keeps all.
 
     Raises:
         StoreError: A part is missing, damaged, or of another layout.
     """
-    filters = None if location_id is None else [("location_id", "=", location_id)]
-    tables = []
-    for path in sorted(paths):
-        try:
-            tables.append(pq.read_table(path, filters=filters, partitioning=None))
-        except (OSError, pa.ArrowException) as err:
-            raise StoreError(
-                f"part {path} cannot be read ({err})", "a whole Parquet file", "remove it and build again"
-            ) from err
+    tables = [_read(path, None, between) for path in sorted(paths)]
     if not tables:
         raise StoreError("there are no observations", "at least one part", "run index.build")
-    table = pa.concat_tables(tables).sort_by([("location_id", "ascending"), ("time", "ascending")])
-    return _from_table(table)
+    return _from_table(pa.concat_tables(tables).sort_by([("location_id", "ascending"), ("time", "ascending")]))
+
+
+def _read(path: Path, columns: list[str] | None, between: tuple[str, str] | None = None) -> pa.Table:
+    """A part as Arrow."""
+    span = None if between is None else [("location_id", ">=", between[0]), ("location_id", "<=", between[1])]
+    try:
+        return pq.read_table(path, columns=columns, filters=span, partitioning=None).replace_schema_metadata(None)
+    except (OSError, pa.ArrowException) as err:
+        raise _unreadable(path, err) from err
+
+
+def _unreadable(path: Path, err: Exception) -> StoreError:
+    """The error for a damaged part."""
+    return StoreError(f"part {path} cannot be read ({err})", "a whole Parquet file", "remove it and build again")
 
 
 def _from_table(table: pa.Table) -> Observations:
@@ -179,12 +227,15 @@ def _from_table(table: pa.Table) -> Observations:
     values = column.values.slice(column.offset * dim, len(column) * dim)
     embedding = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float16).reshape(len(column), dim)
     embedding[np.asarray(column.is_null())] = np.nan
-    clear = table.column("clear_fraction").to_numpy(zero_copy_only=False).astype(np.float32)
+    # As a dictionary each id is one Python text, however many rows it has.
+    ids = table.column("location_id").combine_chunks().dictionary_encode()
+    ids = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    names = np.asarray(ids.dictionary.to_pylist(), dtype=object)
     return Observations(
-        location_id=np.asarray(table.column("location_id").to_pylist(), dtype=object),
+        location_id=names[ids.indices.to_numpy()] if len(ids) else np.empty(0, dtype=object),
         time=table.column("time").to_numpy().astype("datetime64[ms]"),
-        clear_fraction=clear,
-        item_ids=table.column("item_ids").to_pylist(),
+        clear_fraction=table.column("clear_fraction").to_numpy(zero_copy_only=False).astype(np.float32),
+        item_ids=table.column("item_ids"),
         embedding=embedding,
     )
 

@@ -6,12 +6,9 @@ ends with the same rows and the same vectors. Pixels are read, embedded and drop
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import geopandas as gpd
@@ -29,26 +26,24 @@ from stac.items import Scene, solar_days
 from stac.lattice import Block, iter_blocks
 from stac.read import Day, ReadOptions, iter_days
 
-from .events import add_labels, new_events, open_events, save_events
-from .manifest import MANIFEST, METRIC, STORE_VERSION, BlockParts, Manifest, Part, open_manifest, save_manifest
-from .observations import ObservationRows, open_observations, save_observations
-from .plan import ITEMS, BuildConfig, Plan, make_plan
-from .vectors import new_shard, save_shard
+from .finish import events_path, finish_block, new_manifest, observations_path, vectors_path
+from .manifest import MANIFEST, Manifest, open_manifest, save_manifest
+from .observations import ObservationRows, count_observations, save_observations
+from .plan import BuildConfig, Plan, make_plan
 
 LOG = logging.getLogger(__name__)
 
 CHIPS_AT_ONCE = 2048
 """Chips that are cut and embedded together: bounds the copies beside the cube."""
 
-_LIBRARIES = ("afterimage", "torch", "faiss-gpu-cuvs", "faiss-cpu", "rasterio", "numpy", "pyarrow")
 
-
-def build_store(config: BuildConfig, *, progress: bool = False) -> Manifest:
+def build_store(config: BuildConfig, *, progress: bool = False, retry_missing: bool = False) -> Manifest:
     """Build a store, or finish one.
 
     Args:
         config: What is asked.
         progress: Show a progress bar on standard error.
+        retry_missing: Read again the parts in which pixels could not be had.
 
     Returns:
         The manifest of the finished store.
@@ -59,45 +54,59 @@ def build_store(config: BuildConfig, *, progress: bool = False) -> Manifest:
     """
     store = Path(config.store)
     encoder = open_encoder(config.encoder, bands=config.bands, device=config.device, seed=config.seed)
-    if not store.exists():
-        # Nothing is left behind by a build that fails before its plan is written.
-        try:
-            return _build(config, encoder, store, progress)
-        finally:
-            _remove_if_bare(store)
-    return _build(config, encoder, store, progress)
-
-
-def _build(config: BuildConfig, encoder: Encoder, store: Path, progress: bool) -> Manifest:
-    """The steps, under the store's lock."""
     labels = _open_labels(config)
-    with lock(store):
-        remove_leftovers(store)
-        plan = make_plan(config, encoder)
-        if (store / MANIFEST).is_file():
-            return open_manifest(store)
-        blocks = list(_covered_blocks(plan))
-        steps = [(block, month, days) for block in blocks for month, days in _months(block, plan.scenes)]
-        if not steps:
-            raise AreaError(
-                f"none of the {len(plan.scenes)} scenes lies over {plan.area.name}",
-                "scenes over the area",
-                "check the area, the period and the catalog",
-            )
-        with tqdm(steps, unit="part", disable=not progress, desc="observations") as bar:
-            for block, month, days in bar:
-                bar.set_postfix_str(f"{block.block_id} {month}")
-                path = observations_path(store, block.block_id, month)
-                if not path.is_file():
-                    rows = observe(block, days, encoder, config)
-                    save_observations(rows, path)
-        parts = [
-            _finish_block(store, block, config, encoder, labels)
-            for block in tqdm(blocks, unit="block", disable=not progress, desc="events")
-        ]
-        manifest = _new_manifest(plan, encoder, store, [part for part in parts if part is not None])
-        save_manifest(manifest, store)
-        return manifest
+    fresh = not store.exists()
+    try:
+        with lock(store):
+            remove_leftovers(store)
+            plan = make_plan(config, encoder)
+            if retry_missing:
+                _forget_missing(store)
+            if (store / MANIFEST).is_file():
+                return open_manifest(store)
+            return _write_store(store, plan, encoder, labels, progress)
+    finally:
+        if fresh:
+            _remove_if_bare(store)
+
+
+def _write_store(
+    store: Path, plan: Plan, encoder: Encoder, labels: gpd.GeoDataFrame | None, progress: bool
+) -> Manifest:
+    """Observations, events, vectors, manifest: whatever is not there yet."""
+    blocks = list(_covered_blocks(plan))
+    steps = [(block, month, days) for block in blocks for month, days in _months(block, plan.scenes)]
+    if not steps:
+        raise AreaError(
+            f"none of the {len(plan.scenes)} scenes lies over {plan.area.name}",
+            "scenes over the area",
+            "check the area, the period and the catalog",
+        )
+    with tqdm(steps, unit="part", disable=not progress, desc="observations") as bar:
+        for block, month, days in bar:
+            bar.set_postfix_str(f"{block.block_id} {month}")
+            path = observations_path(store, block.block_id, month)
+            if not path.is_file():
+                save_observations(observe(block, days, encoder, plan.config), path)
+    finished = [
+        finish_block(store, block, plan.config, encoder, labels)
+        for block in tqdm(blocks, unit="block", disable=not progress, desc="events")
+    ]
+    manifest = new_manifest(plan, encoder, store, [parts for parts in finished if parts is not None])
+    save_manifest(manifest, store)
+    return manifest
+
+
+def _forget_missing(store: Path) -> None:
+    """Remove the parts that hold missing observations, and what was made of them."""
+    parts = sorted((store / "observations").glob("*.parquet"))
+    holes = [path for path in parts if count_observations(path).missing]
+    for path in holes:
+        (store / MANIFEST).unlink(missing_ok=True)
+        block_id = path.stem.rsplit("_", 1)[0]
+        events_path(store, block_id).unlink(missing_ok=True)
+        vectors_path(store, block_id).unlink(missing_ok=True)
+        path.unlink()
 
 
 def _remove_if_bare(store: Path) -> None:
@@ -105,11 +114,6 @@ def _remove_if_bare(store: Path) -> None:
     if store.is_dir() and {path.name for path in store.iterdir()} <= {".lock"}:
         (store / ".lock").unlink(missing_ok=True)
         store.rmdir()
-
-
-def observations_path(store: Path, block_id: str, month: str) -> Path:
-    """Where the part of a block and month (`YYYY-MM`) stands."""
-    return store / "observations" / f"{block_id}_{month}.parquet"
 
 
 def _covered_blocks(plan: Plan) -> Iterator[Block]:
@@ -200,7 +204,11 @@ def _embed_chips(
 
 
 def _open_labels(config: BuildConfig) -> gpd.GeoDataFrame | None:
-    """The labelled polygons, in degrees."""
+    """The labelled polygons, in degrees.
+
+    Raises:
+        AreaError: The file cannot be read.
+    """
     if config.labels is None:
         return None
     try:
@@ -209,106 +217,3 @@ def _open_labels(config: BuildConfig) -> gpd.GeoDataFrame | None:
         raise AreaError(
             f"labels {config.labels} cannot be read ({err})", "a vector file of polygons", "check --labels"
         ) from err
-
-
-def _finish_block(
-    store: Path, block: Block, config: BuildConfig, encoder: Encoder, labels: gpd.GeoDataFrame | None
-) -> BlockParts | None:
-    """Events and vectors of a block whose observations are all there."""
-    paths = sorted((store / "observations").glob(f"{block.block_id}_*.parquet"))
-    if not paths:
-        return None
-    events_path = store / "events" / f"{block.block_id}.parquet"
-    vectors_path = store / "vectors" / f"{block.block_id}.faiss"
-    if not (events_path.is_file() and vectors_path.is_file()):
-        observations = open_observations(paths)
-        events, vectors = new_events(observations, config.gsd, config.pairs, monthly=config.monthly)
-        if labels is not None:
-            events = add_labels(events, labels)
-        save_shard(new_shard(vectors, config.factory), vectors_path)
-        save_events(events, events_path, _event_metadata(config, encoder))
-    count = len(open_events(events_path))
-    top, left = block.row0 + block.nrows - 1, block.col0
-    return BlockParts(
-        block_id=block.block_id,
-        epsg=block.lattice.epsg,
-        cols=(left, left + block.ncols - 1),
-        rows=(block.row0, top),
-        observations=tuple(Part.of(store, path, _parquet_rows(path)) for path in paths),
-        events=Part.of(store, events_path, count),
-        vectors=Part.of(store, vectors_path, count),
-    )
-
-
-def _parquet_rows(path: Path) -> int:
-    """Rows of a Parquet file, from its footer."""
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(path).num_rows)
-
-
-def _event_metadata(config: BuildConfig, encoder: Encoder) -> dict[str, object]:
-    """File metadata by the names of the STAC embeddings extension."""
-    return {
-        "emb:type": "chip-difference",
-        "emb:dimensions": encoder.dim,
-        "emb:chip_layout": {
-            "layout_type": "regular_grid",
-            "chip_size": [config.chip_size, config.chip_size],
-            "stride": [config.chip_size, config.chip_size],
-            "gsd": config.gsd,
-        },
-        "emb:quantization": {"observations": "float16", "vectors": "float32"},
-        "emb:model": {"name": encoder.name, "sha256": encoder.sha256, "bands": list(encoder.bands)},
-    }
-
-
-def _new_manifest(plan: Plan, encoder: Encoder, store: Path, blocks: list[BlockParts]) -> Manifest:
-    """The record of everything that was written."""
-    config = plan.config
-    return Manifest(
-        version=STORE_VERSION,
-        name=store.name,
-        arguments=json.loads(json.dumps(asdict(config))),
-        encoder={
-            "name": encoder.name,
-            "sha256": encoder.sha256,
-            "bands": list(encoder.bands),
-            "dim": encoder.dim,
-        },
-        metric=METRIC,
-        factory=config.factory,
-        chip_size=config.chip_size,
-        gsd=config.gsd,
-        area=shapely.geometry.mapping(plan.area.geometry),
-        period=str(plan.period),
-        simulated=plan.simulated,
-        items=Part.of(store, store / ITEMS, plan.items_found),
-        blocks=tuple(blocks),
-        counts=_count(store, blocks),
-        versions=_versions(),
-    )
-
-
-def _count(store: Path, blocks: Sequence[BlockParts]) -> dict[str, int]:
-    """Locations, observations, embedded, missing, events."""
-    counts = dict.fromkeys(("locations", "observations", "embedded", "missing", "events"), 0)
-    for block in blocks:
-        rows = open_observations([store / part.path for part in block.observations])
-        counts["locations"] += len(np.unique(rows.location_id.astype(str)))
-        counts["observations"] += len(rows)
-        counts["embedded"] += int(rows.embedded.sum())
-        counts["missing"] += int(np.isnan(rows.clear_fraction).sum())
-        counts["events"] += block.events.rows
-    return counts
-
-
-def _versions() -> dict[str, str]:
-    """Installed versions of what shapes the numbers."""
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

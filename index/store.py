@@ -142,7 +142,7 @@ def read_observations(store: Store, location_id: str) -> pd.DataFrame:
             "choose a place in the store's area",
         )
     paths = [store.path / part.path for part in block.observations]
-    return open_observations(paths, location_id).to_frame()
+    return open_observations(paths, (location_id, location_id)).to_frame()
 
 
 def open_scenes(store: Store) -> dict[str, Scene]:

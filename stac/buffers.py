@@ -9,6 +9,7 @@ gone.
 from __future__ import annotations
 
 import ctypes
+import math
 import weakref
 from collections import deque
 from typing import Any
@@ -30,14 +31,14 @@ class Buffers:
             shape: Shape.
             dtype: Type of an element.
         """
-        size = max(1, int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize)
+        count = math.prod(shape)
+        size = max(1, count) * np.dtype(dtype).itemsize
         memory = self._find(size)
         # NumPy lets a view refer to the owner of its memory rather than to the array that it was made of, but stops at
         # what is no array: the lease lives exactly as long as any array over it.
-        lease: Any = (ctypes.c_char * size).from_buffer(memory)
+        lease: Any = (ctypes.c_char * size).from_buffer(memory.data)
         weakref.finalize(lease, self._free.append, memory).atexit = False
-        array: NDArray[Any] = np.frombuffer(lease, dtype=np.uint8, count=size).view(dtype)
-        return array[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
+        return np.frombuffer(lease, dtype=dtype, count=count).reshape(shape)
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """An array of zeros.

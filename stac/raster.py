@@ -89,7 +89,7 @@ def gdal_env(options: ReadOptions) -> dict[str, Any]:
     Source: https://developmentseed.org/titiler/advanced/performance_tuning/ and https://gdal.org/user/configoptions.html.
     """
     env: dict[str, Any] = {
-        # rasterio takes bytes, unlike GDAL itself. Each warping thread wants a row of blocks kept, else it decodes anew.
+        # Bytes: rasterio passes it on as such. Each warping thread wants a row of blocks kept, else it decodes anew.
         "GDAL_CACHEMAX": max(options.cache_mb, 32 * options.threads) << 20,
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
         "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
@@ -184,7 +184,7 @@ def open_raster(asset: Asset, options: ReadOptions) -> Iterator[tuple[Any, Geore
     Raises:
         RasterioError: GDAL cannot open it; `retrying` turns that into one of ours.
     """
-    # Leaving an environment resets the block cache's size for all threads: a pool's threads have entered theirs for good.
+    # Leaving an environment resets the block cache for all threads: those of a pool have entered theirs for good.
     env = nullcontext() if hasenv() else rasterio.Env(**gdal_env(options))
     with env, rasterio.open(gdal_path(_signed(asset.href, options))) as dataset:
         yield dataset, resolve_georeference(dataset, asset)

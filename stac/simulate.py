@@ -96,7 +96,7 @@ def _write_archive(out: Path, plan: Plan, stamp: Mapping[str, Any]) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     for left in out.parent.glob(f".simulating-{glob.escape(out.name)}-*"):  # of runs that were killed
         process = left.name.rsplit("-", 1)[1]
-        if process.isdigit() and not _is_running(int(process)):
+        if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
             shutil.rmtree(left, ignore_errors=True)
     part = out.parent / f".simulating-{out.name}-{os.getpid()}"
     part.mkdir()

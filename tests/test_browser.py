@@ -164,7 +164,7 @@ def test_a_chip_on_the_map_can_be_clicked(page) -> None:
 def test_panning_the_map_sends_nothing(context, address: str) -> None:
     tab = context.new_page()
     sent: list[object] = []
-    tab.on("websocket", lambda socket: socket.on("framesent", sent.append))
+    tab.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     tab.goto(address)
     drawn(tab)
     tab.wait_for_timeout(1000)

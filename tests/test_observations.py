@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from index.observations import (
+    Counts,
     ObservationRows,
     check_observations,
+    count_observations,
     observation_schema,
     open_observations,
     save_observations,
@@ -48,8 +50,8 @@ def test_parts_join_by_location_then_time(tmp_path: Path) -> None:
 
 def test_one_location_can_be_read_alone(tmp_path: Path) -> None:
     part(tmp_path / "1.parquet", ["a", "b"])
-    assert open_observations([tmp_path / "1.parquet"], "b").location_id.tolist() == ["b"]
-    assert len(open_observations([tmp_path / "1.parquet"], "nowhere")) == 0
+    assert open_observations([tmp_path / "1.parquet"], ("b", "b")).location_id.tolist() == ["b"]
+    assert len(open_observations([tmp_path / "1.parquet"], ("n", "nowhere"))) == 0
 
 
 def test_missing_and_cloudy_observations_are_null_not_zero(tmp_path: Path) -> None:
@@ -60,12 +62,14 @@ def test_missing_and_cloudy_observations_are_null_not_zero(tmp_path: Path) -> No
     table = pq.read_table(tmp_path / "p.parquet")
     assert table.column("embedding").null_count == 2
     assert table.column("clear_fraction").null_count == 1
+    assert count_observations(tmp_path / "p.parquet") == Counts(observations=2, embedded=0, missing=1)
     frame = open_observations([tmp_path / "p.parquet"]).to_frame()
     assert frame["embedding"].isna().all()
 
 
 def test_a_month_without_rows_is_still_a_part(tmp_path: Path) -> None:
-    assert save_observations(ObservationRows(3), tmp_path / "p.parquet") == 0
+    save_observations(ObservationRows(3), tmp_path / "p.parquet")
+    assert count_observations(tmp_path / "p.parquet") == Counts(0, 0, 0)
     assert len(open_observations([tmp_path / "p.parquet"])) == 0
     assert pq.read_schema(tmp_path / "p.parquet").equals(observation_schema(3))
 

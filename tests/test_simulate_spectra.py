@@ -1,5 +1,7 @@
 """Spectra through the year: what every class must look like for the truth to be visible."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -55,4 +57,4 @@ def test_rise_is_monotone_from_zero_to_one():
     steps = [rise(day, 100, 40) for day in range(90, 150)]
     assert steps[0] == 0
     assert steps[-1] == 1
-    assert all(b >= a for a, b in zip(steps, steps[1:], strict=False))
+    assert all(b >= a for a, b in itertools.pairwise(steps))
