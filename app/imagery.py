@@ -14,6 +14,8 @@ import json
 import re
 import threading
 import time
+import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stac.errors import DataError
+from stac.bands import RGB
+from stac.errors import DataError, ReadError
 from stac.files import write_whole
 from stac.items import Scene
 from stac.lattice import Location
@@ -38,6 +41,10 @@ MAX_CACHE_BYTES = 512 * 2**20
 
 FAILURE_SECONDS = 120.0
 """assumed: how long a failed read is remembered before it is tried again."""
+
+SLOW_SECONDS = 4.0
+SLOW_FAILURES = 3
+"""After this many failures in a row that each took longer than `SLOW_SECONDS`, reads wait for `FAILURE_SECONDS`."""
 
 _FOLDERS = re.compile(r"\S*/")
 """What stands before a file's name: of no use to a reader of the page, and nobody else's business."""
@@ -56,24 +63,30 @@ class Composite:
     """As the page calls it."""
     choices: tuple[tuple[str, str, str], ...]
     """Band triples, best first; the first that the scenes carry is used."""
-    white: tuple[float, float, float]
-    """Reflectance (0 to 1) shown as full brightness in each of the three."""
+    white: Mapping[str, float]
+    """Band → reflectance (0 to 1) shown as full brightness."""
     gamma: float
     """Exponent's inverse: above 1 lifts the shadows."""
 
-    def pick_bands(self, available: Collection[str]) -> tuple[str, str, str] | None:
-        """The first triple whose bands are all available, or None."""
-        return next((bands for bands in self.choices if set(bands) <= set(available)), None)
+    def offered(self, available: Collection[str]) -> list[tuple[str, str, str]]:
+        """The triples whose bands are all available, best first."""
+        return [bands for bands in self.choices if set(bands) <= set(available)]
+
+    def title_of(self, bands: tuple[str, ...]) -> str:
+        """What a picture of these bands is called: without a short-wave band it is no short-wave picture."""
+        if self.key == "swir" and not {"B11", "B12"} & set(bands):
+            return "Near infrared"
+        return self.title
 
 
 # assumed: white points and gammas by eye on simulated and real scenes; the surface reflectance of land is mostly below
 # 0.3 in the visible and in B12, and healthy vegetation reaches 0.5 in the near infrared.
-TRUE_COLOUR = Composite("true", "True colour", (("B04", "B03", "B02"),), (0.23, 0.23, 0.23), 1.5)
+TRUE_COLOUR = Composite("true", "True colour", (("B04", "B03", "B02"),), dict.fromkeys(RGB, 0.23), 1.5)
 SHORT_WAVE = Composite(
     "swir",
     "Short-wave infrared",
     (("B12", "B08", "B04"), ("B12", "B8A", "B04"), ("B11", "B08", "B04"), ("B11", "B8A", "B04"), ("B08", "B04", "B03")),
-    (0.40, 0.55, 0.30),
+    {"B12": 0.40, "B11": 0.45, "B08": 0.55, "B8A": 0.55, "B04": 0.30, "B03": 0.30},
     1.2,
 )
 
@@ -85,7 +98,9 @@ class Shot:
     uri: str | None
     """`data:` address of a PNG or WebP, ready for an `img` tag."""
     note: str | None = None
-    """Why there is no picture."""
+    """Why there is no picture, or why it is not of the bands that were wanted first."""
+    bands: tuple[str, ...] = ()
+    """Of the picture, as red, green, blue."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +129,18 @@ def margin_px(chip_size: int) -> int:
     return max(chip_size, SMALLEST_MARGIN_PX)
 
 
-def render(pixels: NDArray[np.uint16], composite: Composite) -> NDArray[np.uint8]:
+def render(pixels: NDArray[np.uint16], composite: Composite, bands: Sequence[str] = RGB) -> NDArray[np.uint8]:
     """Colours of a picture.
 
     Args:
         pixels: (3, H, W) reflectance × 10,000, 0 = no data.
         composite: Fixes the stretch.
+        bands: The bands of `pixels`.
 
     Returns:
         (H, W, 4) RGBA; transparent where any band has no data.
     """
-    white = np.array(composite.white, dtype=np.float32)[:, None, None] * 10_000
+    white = np.array([composite.white[band] for band in bands], dtype=np.float32)[:, None, None] * 10_000
     level = np.clip(pixels / white, 0, 1) ** (1 / composite.gamma)
     out = np.empty((*pixels.shape[1:], 4), np.uint8)
     out[..., :3] = np.moveaxis(np.rint(level * 255).astype(np.uint8), 0, -1)
@@ -155,12 +171,14 @@ class ChipPictures:
         self._reader = reader
         self._lock = threading.Lock()
         self._shots: OrderedDict[ShotRequest, tuple[float, Shot]] = OrderedDict()
+        self._slow = 0  # reads that failed slowly, one after another
+        self._slow_at = 0.0
 
     def show(self, request: ShotRequest) -> Shot:
         """The picture of a request, or a sentence; never raises for data that cannot be had."""
         with self._lock:
             kept = self._shots.get(request)
-            if kept is not None and (kept[1].uri or time.monotonic() - kept[0] < FAILURE_SECONDS):
+            if kept is not None and (not kept[1].note or time.monotonic() - kept[0] < FAILURE_SECONDS):
                 self._shots.move_to_end(request)
                 return kept[1]
         shot = self._make(request)
@@ -177,18 +195,39 @@ class ChipPictures:
         if lacking:
             return Shot(None, f"Scene {lacking[0]} is not among the items saved with the store.")
         scenes = [self._scenes[item] for item in request.item_ids]
-        bands = request.composite.pick_bands(set.intersection(*(set(scene.assets) for scene in scenes)))
-        if bands is None:
+        offered = request.composite.offered(set.intersection(*(set(scene.assets) for scene in scenes)))
+        if not offered:
             return Shot(None, f"The scenes have no bands for {request.composite.title.lower()}.")
+        note = None
+        # Where the best bands cannot be read, the plainest may: the next best share the band that failed.
+        for bands in dict.fromkeys((offered[0], offered[-1])):
+            try:
+                pixels = self._patiently(request, scenes, bands)
+            except (DataError, OSError) as err:
+                note = note or f"The pixels could not be read: {_reason(err)}."
+                continue
+            if not (pixels > 0).any():
+                return Shot(None, "The scenes hold no pixels here.")
+            return Shot(image_uri(render(pixels, request.composite, bands)), note, bands)
+        return Shot(None, note)
+
+    def _patiently(self, request: ShotRequest, scenes: Sequence[Scene], bands: tuple[str, ...]) -> NDArray[np.uint16]:
+        """Read; where several reads in a row took long only to fail, do not try for a while.
+
+        Raises:
+            ReadError: The pixels cannot be read, or were not tried.
+        """
+        start = time.monotonic()
+        if self._slow >= SLOW_FAILURES and start - self._slow_at < FAILURE_SECONDS:
+            raise ReadError("the archive did not answer a moment ago", "an answer", "try again in two minutes")
         try:
             pixels = self._pixels(request, scenes, bands)
-        except DataError as err:
-            return Shot(None, f"The pixels could not be read: {_FOLDERS.sub('', err.found)[:160]}.")
-        except OSError as err:
-            return Shot(None, f"The pixels could not be read: {err.strerror or type(err).__name__}.")
-        if not (pixels > 0).any():
-            return Shot(None, "The scenes hold no pixels here.")
-        return Shot(image_uri(render(pixels, request.composite)))
+        except (DataError, OSError):
+            if time.monotonic() - start > SLOW_SECONDS:
+                self._slow, self._slow_at = self._slow + 1, time.monotonic()
+            raise
+        self._slow = 0
+        return pixels
 
     def _pixels(self, request: ShotRequest, scenes: Sequence[Scene], bands: tuple[str, ...]) -> NDArray[np.uint16]:
         """(3, H, W) from the disk cache, else from the archive."""
@@ -197,7 +236,7 @@ class ChipPictures:
             with np.load(path, allow_pickle=False) as kept:
                 path.touch()
                 return np.asarray(kept["pixels"], dtype=np.uint16)
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             pass  # absent, or damaged by a full disk: read again
         pixels = self._reader(request.location, scenes, bands)
         try:
@@ -207,6 +246,13 @@ class ChipPictures:
         except OSError:
             pass  # a cache that cannot be written is no reason to withhold the picture
         return pixels
+
+
+def _reason(err: Exception) -> str:
+    """Why a read failed, in a few words: the innermost reason, without folders."""
+    text = err.found if isinstance(err, DataError) else str(getattr(err, "strerror", None) or type(err).__name__)
+    inner = re.search(r"\(\d{4}-\d\d-\d\d: (.*)\)$", text)  # `read_cube` lists what failed by day
+    return _FOLDERS.sub("", inner[1] if inner else text)[:160].rstrip(" .")
 
 
 def _key(request: ShotRequest, scenes: Sequence[Scene], bands: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from .imagery import Shot
+from .imagery import Composite, Shot
 from .mapview import EVENT_RAMP, HIT_RAMP, PICKED_COLOUR
 from .words import day_text, event_title, interval_text, number_text, score_text
 
@@ -18,10 +18,9 @@ _MARK = '<span class="ai-mark" role="img" aria-label="Afterimage"><i></i><i></i>
 class Pair:
     """Before and after in one composite."""
 
-    title: str
-    """The composite's name."""
-    before: Shot
-    after: Shot
+    composite: Composite
+    shots: tuple[Shot, Shot]
+    """Before and after."""
 
 
 def head_html(facts: Sequence[str]) -> str:
@@ -71,23 +70,31 @@ def strip_html(pairs: Sequence[Pair], before: Any, after: Any, chip_share: float
     """
     cells = []
     for pair in pairs:
-        shots = (("Before", before, pair.before), ("After", after, pair.after))
-        figures = "".join(_figure(name, day_text(time), pair.title, shot, chip_share) for name, time, shot in shots)
-        cells.append(f'<div class="ai-pair">{figures}<span class="ai-kind">{escape(pair.title)}</span></div>')
+        titles = [pair.composite.title_of(shot.bands) if shot.uri else pair.composite.title for shot in pair.shots]
+        # One name for both, unless one of the two had to be made of other bands.
+        shown = (titles[0], "" if titles[0] == titles[1] else titles[1])
+        figures = "".join(
+            _figure(name, day_text(time), shot, titles[i], shown[i], chip_share)
+            for i, (name, time, shot) in enumerate(zip(("Before", "After"), (before, after), pair.shots, strict=True))
+        )
+        cells.append(f'<div class="ai-pair">{figures}</div>')
     return f'<div class="ai-strip">{"".join(cells)}</div>'
 
 
-def _figure(name: str, day: str, composite: str, shot: Shot, chip_share: float) -> str:
+def _figure(name: str, day: str, shot: Shot, title: str, shown: str, chip_share: float) -> str:
+    """One picture with its caption; `shown` is written on it, `title` goes into its text for who cannot see it."""
     edge = 50 * (1 - chip_share)
     if shot.uri:
+        note = f' title="{escape(shot.note)}"' if shot.note else ""
         inner = (
-            f'<img src="{escape(shot.uri)}" alt="{escape(f"{composite}, {name.lower()}, {day}")}">'
+            f'<img src="{escape(shot.uri)}" alt="{escape(f"{title}, {name.lower()}, {day}")}"{note}>'
             f'<span class="ai-chip" style="inset:{edge:.2f}%"></span>'
         )
     else:
         inner = f"<p>{escape(shot.note or 'No picture.')}</p>"
+    kind = f'<span class="ai-kind">{escape(shown)}</span>' if shown else ""
     caption = f"<figcaption><b>{name}</b> {escape(day)}</figcaption>"
-    return f'<figure class="ai-shot"><div class="ai-frame">{inner}</div>{caption}</figure>'
+    return f'<figure class="ai-shot"><div class="ai-frame">{inner}{kind}</div>{caption}</figure>'
 
 
 def card_html(row: Any, colour: str, shots: tuple[Shot, Shot] | None, *, on: bool) -> str:

@@ -32,12 +32,15 @@ from stac.bands import CLEAR_SCL, RGB, SCL
 from stac.errors import DataError
 from stac.files import write_whole
 from stac.items import Scene
-from stac.raster import open_raster
+from stac.raster import open_raster, quiet_georeference
 
 from .imagery import APP_READ, TRUE_COLOUR, render
 
 MAX_SIDE_PX = 1100
 """Longer side of the picture: about two screen pixels for each pixel of the map's width."""
+
+LOOK = "2"
+"""Part of the cache's key: another number when the picture is composed in another way."""
 
 MAX_SIDE_KM = 400.0
 """assumed: beyond this, a picture needs more scenes than a person would wait for."""
@@ -134,12 +137,15 @@ def _choose(scenes: Sequence[Scene]) -> list[Scene]:
 
 def _key(area: BaseGeometry, chosen: Sequence[Scene]) -> str:
     """Name of the cached picture: the area and the scenes."""
-    facts = [area.wkt, str(MAX_SIDE_PX)] + [scene.assets["B04"].href for scene in chosen]
+    facts = [LOOK, area.wkt, str(MAX_SIDE_PX)] + [scene.assets["B04"].href for scene in chosen]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 
 def _mosaic(frame: _Frame, scenes: Sequence[Scene]) -> NDArray[np.uint8]:
     """(H, W, 4) RGBA: clear pixels of the clearest day first, then of the next, then whatever there is."""
+    quiet_georeference()
+    if all(_read(scene, SCL, frame) is None for scene in (scenes[0], scenes[-1])):
+        return np.zeros((frame.height, frame.width, 4), np.uint8)  # out of reach: do not wait for all the others too
     with ThreadPoolExecutor(APP_READ.threads) as pool:
         masks = list(pool.map(lambda scene: _read(scene, SCL, frame), scenes))
     clear = [np.isin(mask, CLEAR_SCL) if mask is not None else None for mask in masks]

@@ -88,7 +88,7 @@ def show_pictures(store: OpenStore, row: Any) -> None:
     times = (row["time_before"], row["time_after"])
     wanted = [(row["location_id"], time, composite) for composite in (TRUE_COLOUR, SHORT_WAVE) for time in times]
     shots = read_shots(store, wanted)
-    pairs = [Pair(TRUE_COLOUR.title, *shots[:2]), Pair(SHORT_WAVE.title, *shots[2:])]
+    pairs = [Pair(TRUE_COLOUR, (shots[0], shots[1])), Pair(SHORT_WAVE, (shots[2], shots[3]))]
     side = store.store.manifest.chip_size
     st.html(strip_html(pairs, *times, chip_share=side / (side + 2 * margin_px(side))))
 

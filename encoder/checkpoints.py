@@ -119,7 +119,7 @@ def _family(name: str, content: Any, prefix: str, positional: bool, chans: int) 
     """Source, licence and normalization of a checkpoint, from what tells them apart; no steps when nothing does."""
     if positional:
         who = "CACo" if "caco" in name.lower() else "SeCo or CACo"
-        licence = "CACo: code MIT, weights CC-BY-NC-4.0 by its page; SeCo: Apache-2.0"
+        licence = "CACo: code MIT, weights CC-BY-NC-4.0 by its page; SeCo: as published"
         return f"{who} checkpoint {name}", licence, CACO
     if prefix == "module.encoder_q.":
         geo = isinstance(content, Mapping) and "geo_dict" in content

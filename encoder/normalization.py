@@ -36,7 +36,7 @@ def _clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def _bytes(x: Tensor, full: Tensor) -> Tensor:
-    # x · 255 is exact in float32 for any uint16 x, so whole quotients stay whole: dividing first would lose some.
+    # x · 255 is exact in float32 for any uint16 x, so only the quotient is rounded, and whole ones stay whole.
     return torch.floor((x * 255.0) / full).clamp(0.0, 255.0)
 
 

@@ -133,7 +133,7 @@ def _check_values(cube: xr.Dataset, bands: Sequence[str]) -> list[str]:
 
 
 def save_cube(cube: xr.Dataset, path: Path) -> None:
-    """Write a cube as netCDF, whole or not at all (needs h5netcdf).
+    """Write a cube as netCDF, whole or not at all (needs h5netcdf and h5py).
 
     Raises:
         ReadError: The cube breaks its contract.
@@ -144,7 +144,7 @@ def save_cube(cube: xr.Dataset, path: Path) -> None:
 
 
 def open_cube(path: Path) -> xr.Dataset:
-    """Read a cube written by `save_cube` into memory.
+    """Read a cube written by `save_cube` into memory (needs h5netcdf and h5py).
 
     Raises:
         ReadError: The file cannot be read, or breaks the contract.

@@ -23,6 +23,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from .bands import SCL_CLASSES
 from .raster import Georeference, ReadOptions, open_raster, retrying
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _STRIP_PX = 1024
 """assumed: rows of a strip at least; Sentinel-2 COGs have blocks of 512 or 1,024."""
 _METRES_PER_DEGREE = 111_320
+_DEFECTIVE = 1
+"""The class "saturated or defective"."""
 
 
 @dataclass(frozen=True)
@@ -235,14 +238,14 @@ class Fill:
 
     def _read_window(self, reader: Any, window: Window, step: int, crop: tuple[int, int], out: NDArray[Any]) -> None:
         """Read a window of the raster's own pixels, harmonised, into the grid's."""
-        if step == 1:
-            reader.read(1, window=window, out=out)
-            harmonise(out, self.offset)
-            return
-        own = np.empty((window.height, window.width), dtype=out.dtype)
+        own = out if step == 1 else np.empty((window.height, window.width), dtype=out.dtype)
         reader.read(1, window=window, out=own)
+        if self.mark is not None:
+            # Lossy copies of the classification hold a few values that are no class (seen: 12).
+            own[own > max(SCL_CLASSES)] = _DEFECTIVE
         harmonise(own, self.offset)
-        repeat_pixels(own, step, crop, out)
+        if step > 1:
+            repeat_pixels(own, step, crop, out)
 
 
 def _span(start: int, step: int, own: tuple[int, int], size: int) -> tuple[int, int]:

@@ -56,7 +56,7 @@ def request(*ids: str, composite: imagery.Composite = TRUE_COLOUR) -> ShotReques
 
 
 def test_the_stretch_is_fixed_and_rises_with_reflectance() -> None:
-    white = round(TRUE_COLOUR.white[0] * 10_000)
+    white = round(TRUE_COLOUR.white["B04"] * 10_000)
     pixels = np.array([[[1, white // 4, white, 2 * white]]] * 3, np.uint16)
     colours = render(pixels, TRUE_COLOUR)
     assert colours.shape == (1, 4, 4)
@@ -90,7 +90,45 @@ def test_a_picture_survives_its_address() -> None:
     ],
 )
 def test_short_wave_infrared_falls_back_by_band(available: list[str], expected: tuple[str, ...] | None) -> None:
-    assert SHORT_WAVE.pick_bands(available) == expected
+    assert next(iter(SHORT_WAVE.offered(available)), None) == expected
+
+
+def test_a_picture_without_a_short_wave_band_is_not_called_so() -> None:
+    assert SHORT_WAVE.title_of(("B11", "B8A", "B04")) == "Short-wave infrared"
+    assert SHORT_WAVE.title_of(("B08", "B04", "B03")) == "Near infrared"
+    assert TRUE_COLOUR.title_of(("B04", "B03", "B02")) == "True colour"
+
+
+def test_every_band_of_a_composite_has_its_white_point() -> None:
+    for composite in (TRUE_COLOUR, SHORT_WAVE):
+        assert set(composite.white) == {band for bands in composite.choices for band in bands}
+
+
+def test_bands_that_cannot_be_read_give_way_to_the_plainest(tmp_path: Path) -> None:
+    def reader(location: Location, scenes: Sequence[Scene], bands: tuple[str, ...]) -> np.ndarray:
+        if "B12" in bands:
+            raise ReadError("block x has no pixel on 1 days (2021-07-01: /far/B12.tif: no answer)", "a", "b")
+        return np.full((3, 8, 8), 1000, np.uint16)
+
+    shot = ChipPictures({"one": new_scene()}, tmp_path, reader).show(request("one", composite=SHORT_WAVE))
+    assert shot.uri
+    assert shot.bands == ("B08", "B04", "B03")
+    assert shot.note == "The pixels could not be read: B12.tif: no answer."
+
+
+def test_an_archive_that_fails_slowly_is_left_alone_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imagery, "SLOW_SECONDS", -1.0)  # every failure counts as slow
+    reader = Reader(error=ReadError("no answer", "a", "b"))
+    pictures = ChipPictures({"one": new_scene()}, tmp_path, reader)
+    places = [ShotRequest(Location(LOCATION.lattice, col, 1), ("one",), TRUE_COLOUR) for col in range(6)]
+    notes = [pictures.show(place).note for place in places]
+    assert len(reader.calls) == imagery.SLOW_FAILURES
+    assert "did not answer a moment ago" in (notes[-1] or "")
+    monkeypatch.setattr(imagery, "FAILURE_SECONDS", -1.0)
+    reader.error = None
+    assert pictures.show(places[-1]).uri
 
 
 def test_pixels_are_read_once_for_memory_and_disk(tmp_path: Path) -> None:
@@ -116,9 +154,11 @@ def test_a_damaged_cache_file_is_read_anew(tmp_path: Path) -> None:
     scenes, reader = {"one": new_scene()}, Reader()
     ChipPictures(scenes, tmp_path, reader).show(request("one"))
     (path,) = tmp_path.glob("*.npz")
-    path.write_bytes(b"half a fi")
-    assert ChipPictures(scenes, tmp_path, reader).show(request("one")).uri
-    assert len(reader.calls) == 2
+    whole = path.read_bytes()
+    for calls, damaged in enumerate((b"half a fi", whole[: len(whole) // 2], b""), start=2):
+        path.write_bytes(damaged)
+        assert ChipPictures(scenes, tmp_path, reader).show(request("one")).uri
+        assert len(reader.calls) == calls
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from app.imagery import Shot
+from app.imagery import SHORT_WAVE, TRUE_COLOUR, Composite, Shot
 from app.mapview import EVENT_RAMP, chip_layer, find_clicked, ramp_colours
 from app.markup import Pair, banner_html, card_html, head_html, legend_html, strip_html, title_html
 
@@ -56,6 +56,7 @@ def new_events(labels: list[str | None]) -> gpd.GeoDataFrame:
     )
 
 
+NASTY = Composite("x", EVIL, (("B04", "B03", "B02"),), {}, 1)
 SHOT, NOTE = Shot("data:image/png;base64,AA=="), Shot(None, EVIL)
 
 
@@ -65,7 +66,7 @@ SHOT, NOTE = Shot("data:image/png;base64,AA=="), Shot(None, EVIL)
         head_html([EVIL]),
         title_html(EVIL, [EVIL], EVIL),
         card_html(new_events([EVIL]).iloc[0], EVIL, (SHOT, NOTE), on=False),
-        strip_html([Pair(EVIL, SHOT, NOTE)], pd.Timestamp(0), pd.Timestamp(0), 0.3),
+        strip_html([Pair(NASTY, (SHOT, NOTE))], pd.Timestamp(0), pd.Timestamp(0), 0.3),
     ],
 )
 def test_labels_cannot_inject_markup(text: str) -> None:
@@ -93,16 +94,26 @@ def test_a_card_of_a_hit_shows_rank_score_dates_and_label() -> None:
 
 
 def test_pictures_have_a_text_for_those_who_do_not_see_them() -> None:
-    text = strip_html([Pair("True colour", SHOT, SHOT)], pd.Timestamp("2021-05-01"), pd.Timestamp("2021-09-01"), 0.25)
+    text = strip_html([Pair(TRUE_COLOUR, (SHOT, SHOT))], pd.Timestamp("2021-05-01"), pd.Timestamp("2021-09-01"), 0.25)
     assert 'alt="True colour, before, 1 May 2021"' in text
     assert 'alt="True colour, after, 1 Sep 2021"' in text
     assert "inset:37.50%" in text
 
 
 def test_a_picture_that_cannot_be_had_leaves_its_sentence() -> None:
-    pair = Pair("True colour", Shot(None, "The pixels could not be read: gone."), SHOT)
+    pair = Pair(TRUE_COLOUR, (Shot(None, "The pixels could not be read: gone."), SHOT))
     text = strip_html([pair], pd.Timestamp(0), pd.Timestamp(0), 0.3)
     assert "<p>The pixels could not be read: gone.</p>" in text
+
+
+def test_two_pictures_of_unlike_bands_each_bear_their_name() -> None:
+    near = Shot("data:image/png;base64,AA==", "B12 could not be read", ("B08", "B04", "B03"))
+    short = Shot("data:image/png;base64,AA==", None, ("B12", "B08", "B04"))
+    text = strip_html([Pair(SHORT_WAVE, (short, near))], pd.Timestamp(0), pd.Timestamp(0), 0.3)
+    assert text.count('class="ai-kind"') == 2
+    assert ">Near infrared<" in text
+    text = strip_html([Pair(SHORT_WAVE, (short, short))], pd.Timestamp(0), pd.Timestamp(0), 0.3)
+    assert text.count('class="ai-kind"') == 1
 
 
 def test_the_banner_says_simulated() -> None:

@@ -12,13 +12,12 @@ import torchvision
 from torch import nn
 
 from encoder.checkpoints import open_checkpoint, read_pickle
-from encoder.embed import NetworkEncoder
 from encoder.networks import load_parameters, new_network
 from encoder.normalization import CACO, TRUE_COLOUR
 from stac.bands import RGB
 from stac.errors import WeightsError
 
-X = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +57,26 @@ def _layouts(network, sequential):
 
 CASES = {
     "resnet18_caco_geo_1m_200.pth": (CACO, "CACo"),
-    "seco_resnet18_1m.ckpt": (CACO, "SeCo"),
+    "seco_resnet18_1m.ckpt": (CACO, "SeCo or CACo"),
     "moco_geo+tp.pth.tar": (TRUE_COLOUR, "GSSL"),
-    "moco_v2_800ep_pretrain.pth.tar": (TRUE_COLOUR, "MoCo"),
+    "moco_v2_800ep_pretrain.pth.tar": (TRUE_COLOUR, "MoCo or GSSL"),
     "resnet18-f37072fd.pth": (TRUE_COLOUR, "state dict"),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("zipped", [True, False])
+# GSSL's and MoCo's files are older than torch's zip format.
+@pytest.mark.parametrize(("name", "zipped"), [(name, not name.endswith(".pth.tar")) for name in CASES])
 def test_published_layouts_give_the_features_of_their_network(tmp_path, source, name, zipped):
     network, sequential, maps = source
     torch.save(_layouts(network, sequential)[name], tmp_path / name, _use_new_zipfile_serialization=zipped)
     spec, state = open_checkpoint(tmp_path / name)
     steps, who = CASES[name]
     assert (spec.arch, spec.bands, spec.dim, spec.normalization) == ("resnet18", RGB, 512, steps)
-    assert who in spec.source
+    assert spec.source.startswith(who)
     loaded = new_network("resnet18", 3)
     load_parameters(loaded, state)
     with torch.inference_mode():
         assert torch.equal(loaded.forward_features(X), maps)
-    assert NetworkEncoder(spec, state).dim == 512
 
 
 def _foreign(name, bases=(object,)):

@@ -32,6 +32,12 @@ def test_random_parameters_depend_on_the_seed_alone():
     assert parameters_sha256(random_network("resnet18", 3, seed=2).state_dict()) != first
 
 
+def test_random_networks_have_no_branch_switched_off():
+    # timm sets the last batch norm of each block to zero for training, which would leave the short cuts alone.
+    state = random_network("resnet18", 3, seed=0).state_dict()
+    assert all(state[k].any() for k in state if k.endswith("bn2.weight"))
+
+
 @pytest.fixture
 def imagenet(tmp_path):
     """A file as torchvision publishes it, classifier included, and the network that it came from."""

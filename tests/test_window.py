@@ -18,13 +18,13 @@ WEST, NORTH = 499_980, 5_200_020
 FAST = ReadOptions(threads=1, sign=str)
 
 
-def _write(path, pixels, gsd, west=WEST, north=NORTH, epsg=32633):
-    transform = Affine(gsd, 0, west, 0, -gsd, north)
+def _write(path, pixels, gsd, block=(32, 64)):
+    transform = Affine(gsd, 0, WEST, 0, -gsd, NORTH)
     size = {"width": pixels.shape[1], "height": pixels.shape[0], "count": 1, "dtype": pixels.dtype, "nodata": 0}
-    tiles = {"tiled": True, "blockxsize": 64, "blockysize": 32, "compress": "deflate"}
-    with rasterio.open(path, "w", driver="GTiff", crs=f"EPSG:{epsg}", transform=transform, **size, **tiles) as out:
+    tiles = {"tiled": True, "blockxsize": block[1], "blockysize": block[0], "compress": "deflate"}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32633", transform=transform, **size, **tiles) as out:
         out.write(pixels, 1)
-    return Asset(str(path), epsg, transform, pixels.shape)
+    return Asset(str(path), 32633, transform, pixels.shape)
 
 
 def _fill(asset, grid, dtype=np.uint16, parts=3, **more):
@@ -130,14 +130,15 @@ def test_only_wanted_pixels_are_written(tmp_path):
 
 
 def test_blocks_without_wanted_pixels_are_not_decoded(tmp_path):
-    pixels = _random((128, 256)) + 1
-    asset = _write(tmp_path / "a.tif", pixels, 10)
+    shape = (2048, 128)
+    pixels = _random(shape) + 1
+    asset = _write(tmp_path / "a.tif", pixels, 10, block=(1024, 64))
     data = (tmp_path / "a.tif").read_bytes()
-    (tmp_path / "a.tif").write_bytes(data[: len(data) // 2])  # the lower blocks are gone
-    source = np.zeros((128, 256), np.uint8)
-    source[3, 5] = source[10, 200] = 1
-    out = np.zeros((128, 256), np.uint16)
-    Fill(asset, Grid(32633, WEST, NORTH, 10, (128, 256)), out, source, wanted=1).run(0, 4, FAST)
+    (tmp_path / "a.tif").write_bytes(data[: len(data) // 3])  # of the four blocks the first one is left
+    source, out = np.zeros(shape, np.uint8), np.zeros(shape, np.uint16)
+    source[3, 5] = source[1000, 60] = 1
+    for part in range(4):
+        Fill(asset, Grid(32633, WEST, NORTH, 10, shape), out, source, wanted=1).run(part, 4, FAST)
     np.testing.assert_array_equal(out, np.where(source == 1, pixels, 0))
 
 
@@ -172,3 +173,11 @@ def test_classes_are_never_mixed(tmp_path):
     asset = _write(tmp_path / "scl.tif", classes, 120)
     read = _fill(asset, Grid(32633, WEST + 60, NORTH - 60, 120, (60, 60)), np.uint8, mark=1)
     assert set(np.unique(read).tolist()) == {3, 8, 11}
+
+
+def test_values_that_are_no_class_become_defective(tmp_path):
+    classes = np.array([[0, 4], [11, 12]], np.uint8).repeat(16, axis=0).repeat(16, axis=1)
+    asset = _write(tmp_path / "scl.tif", classes, 20)
+    for gsd in (20, 10):
+        read = _fill(asset, Grid(32633, WEST, NORTH, gsd, (640 // gsd, 640 // gsd)), np.uint8, mark=1)
+        np.testing.assert_array_equal(np.unique(read), [0, 1, 4, 11])

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from encoder.encoders import open_encoder
+from index.demo import archive_bounds
+from index.plan import ITEMS, PLAN, BuildConfig, make_plan
+from stac.errors import StoreError
+
+
+@pytest.fixture
+def config(small_archive: Path, tmp_path: Path) -> BuildConfig:
+    area = ",".join(map(str, archive_bounds(small_archive)))
+    return BuildConfig(catalog=str(small_archive), store=str(tmp_path / "store"), area=area, period="2021")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"chip_size": 2}, {"gsd": 0}, {"block_px": 8}, {"threads": 0}, {"pairs": "monthly"}, {"min_clear": 0.0}],
+)
+def test_arguments_out_of_range_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(StoreError, match=f"{next(iter(bad))}.*{next(iter(bad.values()))}"):
+        BuildConfig(catalog="c", store="s", area="0,0,1,1", period="2021", **bad)
+
+
+def test_the_plan_is_the_same_when_opened_again(config: BuildConfig) -> None:
+    encoder = open_encoder("spectral")
+    first, second = make_plan(config, encoder), make_plan(config, encoder)
+    assert [scene.item_id for scene in first.scenes] == [scene.item_id for scene in second.scenes]
+    assert first.simulated
+    assert first.items_found > len(first.scenes)  # the reprocessed duplicate is no scene
+
+
+def test_how_a_build_runs_may_change_but_not_what_it_makes(config: BuildConfig) -> None:
+    make_plan(config, open_encoder("spectral"))
+    make_plan(replace(config, threads=1, device="cpu"), open_encoder("spectral"))
+    with pytest.raises(StoreError, match=r"begun with gsd 10 \(now 20\).*another folder"):
+        make_plan(replace(config, gsd=20), open_encoder("spectral"))
+    with pytest.raises(StoreError, match="encoder's weights"):
+        make_plan(config, open_encoder("spectral", bands=["B02", "B04"]))
+
+
+def test_items_of_another_build_are_noticed(config: BuildConfig) -> None:
+    make_plan(config, open_encoder("spectral"))
+    (Path(config.store) / ITEMS).write_bytes(b"other")
+    with pytest.raises(StoreError, match="is not the one of the plan"):
+        make_plan(config, open_encoder("spectral"))
+
+
+def test_a_plan_of_another_version_is_refused(config: BuildConfig) -> None:
+    make_plan(config, open_encoder("spectral"))
+    path = Path(config.store) / PLAN
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 0}))
+    with pytest.raises(StoreError, match="is of version 0"):
+        make_plan(config, open_encoder("spectral"))
+
+
+def test_a_damaged_plan_is_named(config: BuildConfig) -> None:
+    make_plan(config, open_encoder("spectral"))
+    (Path(config.store) / PLAN).write_text("{")
+    with pytest.raises(StoreError, match=r"plan\.json is damaged"):
+        make_plan(config, open_encoder("spectral"))
