@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +46,7 @@ SLOW_SECONDS = 4.0
 SLOW_FAILURES = 3
 """After this many failures in a row that each took longer than `SLOW_SECONDS`, reads wait for `FAILURE_SECONDS`."""
 
-_FOLDERS = re.compile(r"\S*/")
+_FOLDERS = re.compile(r"(?:\b[a-z0-9]+:/|(?<!\w))/\S*/")
 """What stands before a file's name: of no use to a reader of the page, and nobody else's business."""
 
 APP_READ = ReadOptions(threads=4, retries=1, timeout=15.0)
@@ -63,7 +63,7 @@ class Composite:
     """As the page calls it."""
     choices: tuple[tuple[str, str, str], ...]
     """Band triples, best first; the first that the scenes carry is used."""
-    white: Mapping[str, float]
+    white: Mapping[str, float] = field(hash=False)
     """Band → reflectance (0 to 1) shown as full brightness."""
     gamma: float
     """Exponent's inverse: above 1 lifts the shadows."""
@@ -233,7 +233,7 @@ class ChipPictures:
         """(3, H, W) from the disk cache, else from the archive."""
         path = self._cache / f"{_key(request, scenes, bands)}.npz"
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
                 path.touch()
                 return np.asarray(kept["pixels"], dtype=np.uint16)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):

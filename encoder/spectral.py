@@ -12,7 +12,7 @@ band, and each index whose bands are present, is one *channel* of the chip; each
 
 Cells are ranked, not kept in place, so the vector does not depend on where in the chip a thing lies, and the difference
 of two vectors tells what changed. Every feature is divided by how much it wanders between two dates at places where
-nothing happened (`_WANDER`): what is left stands out of ordinary variation by about the same factor in each feature.
+nothing happened (`WANDER`): what is left stands out of ordinary variation by about the same factor in each feature.
 """
 
 from __future__ import annotations
@@ -65,16 +65,15 @@ _TILE_PIXELS = 32768
 Planes: TypeAlias = NDArray[np.float32]
 """float32 (B, K, H, W) or what is made of it."""
 
-# How much each feature wanders between two dates where nothing happened, by kind of channel, in reflectance or index
-# units. measured: root mean square of the differences over 272 chips (64 px of 10 m) without a labelled change in seven
-# cities of OSCD (https://ieee-dataport.org/open-access/oscd-onera-satellite-change-detection), the two dates one to
-# three years and often a season apart; averaged over the channels of a kind and rounded.
-_WANDER: dict[str, tuple[float, ...]] = {
-    #           level  low    high   spread std    edge
-    "visible": (0.020, 0.010, 0.015, 0.010, 0.010, 0.0025),
-    "infrared": (0.050, 0.018, 0.028, 0.018, 0.016, 0.0025),
-    "index": (0.090, 0.050, 0.050, 0.050, 0.030, 0.0080),
-    "NBR2": (0.040, 0.022, 0.025, 0.022, 0.013, 0.0035),
+# How much each feature wanders between two dates, by kind of channel, in reflectance or index units. measured
+# (bench/wander.py): robust standard deviation of the differences over all 778 chips (64 px of 10 m) of the nine city
+# pairs of OSCD (https://ieee-dataport.org/open-access/oscd-onera-satellite-change-detection); its masks are not used.
+WANDER: dict[str, tuple[float, ...]] = {
+    #           level   low     high    spread  std     edge
+    "visible": (0.0187, 0.0076, 0.0092, 0.0068, 0.0088, 0.0031),
+    "infrared": (0.0387, 0.0134, 0.0164, 0.0124, 0.0098, 0.0019),
+    "index": (0.0514, 0.0263, 0.0267, 0.0235, 0.0194, 0.0077),
+    "NBR2": (0.0263, 0.0127, 0.0142, 0.0116, 0.0081, 0.0018),
 }
 _VISIBLE = {"B01", "B02", "B03", "B04", "B05"}
 
@@ -106,11 +105,11 @@ def feature_names(bands: Sequence[str]) -> list[str]:
     return [f"{channel} {feature}" for channel in channels for feature in FEATURES]
 
 
-def _wander(channel: str) -> tuple[float, ...]:
-    """What the features of a channel are divided by."""
+def kind_of(channel: str) -> str:
+    """Which row of `WANDER` a channel goes by."""
     if channel in INDICES:
-        return _WANDER.get(channel, _WANDER["index"])
-    return _WANDER["visible" if channel in _VISIBLE else "infrared"]
+        return channel if channel in WANDER else "index"
+    return "visible" if channel in _VISIBLE else "infrared"
 
 
 class SpectralEncoder:
@@ -129,8 +128,8 @@ class SpectralEncoder:
         self._indices = index_bands(self.bands)
         channels = [*self.bands, *self._indices]
         self.dim = len(channels) * len(FEATURES)
-        self.scale = np.array([_wander(channel) for channel in channels], np.float32)  # (K, F)
-        recipe = json.dumps([feature_names(self.bands), [_wander(c) for c in channels], INDICES, _GRID])
+        self.scale = np.array([WANDER[kind_of(channel)] for channel in channels], np.float32)  # (K, F)
+        recipe = json.dumps([feature_names(self.bands), [WANDER[kind_of(c)] for c in channels], INDICES, _GRID])
         self.sha256 = hashlib.sha256(recipe.encode()).hexdigest()
         self.spec = WeightsSpec(
             name=self.name,
