@@ -3,6 +3,7 @@
 # make check   ruff, format, types
 # make serve   the app alone
 # make screenshot   docs/screenshot.png from the running demo
+# make gpu     what wants a GPU: its tests and its measurements
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ ADDRESS ?= 127.0.0.1
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: demo serve test check screenshot clean
+.PHONY: demo serve test check screenshot gpu clean
 
 demo: $(READY)
 	$(BIN)/python -m index.build
@@ -46,3 +47,9 @@ $(TEST_READY): $(READY)
 
 clean:
 	rm -rf $(VENV) data
+
+# Everything that wants a GPU, checked and measured in one go.
+gpu: $(TEST_READY)
+	$(BIN)/python -m pytest -m gpu -ra tests
+	$(BIN)/python bench/embed.py
+	$(BIN)/python bench/search.py

@@ -119,6 +119,7 @@ def _style(dark: bool) -> str:
         box-shadow: 0 2px 10px rgba(0,0,0,.28); }}
     .leaflet-tooltip::before {{ display: none; }}
     .leaflet-tooltip table {{ margin: 0; }}
+    .leaflet-tooltip td {{ font-size: 12.5px; padding: 0; }}
     .leaflet-bar {{ border: 0 !important; box-shadow: 0 1px 5px rgba(0,0,0,.3); }}
     .leaflet-bar a {{ background: {paper}; color: {ink}; border-color: rgba(128,128,128,.3); }}
     .leaflet-interactive:focus {{ outline: none; }}

@@ -31,7 +31,7 @@ from .session import OpenStore, opened
 from .sidebar import show_sidebar
 from .state import View, parse_view, view_params
 from .stores import given_store, list_stores, resolve_store
-from .words import count_text, kind_text
+from .words import count_text, kind_text, markdown_text
 
 EMPTY = """\
 **There is no store yet.** A store holds the changes of an area, ready to be searched. Make the demo store with
@@ -69,12 +69,12 @@ def main() -> None:
     except DataError as err:
         st.html(head_html([name]))
         show_sidebar(None, stores)
-        st.error(f"This store cannot be opened: {err}")
+        st.error(f"This store cannot be opened: {markdown_text(err)}")
         return
     place, period = show_sidebar(store, stores)
     _show_head(store, name)
     for problem in st.session_state["problems"]:
-        st.warning(problem)
+        st.warning(markdown_text(problem))
     if store.store.events.empty:
         st.info("This store holds no events: no place was seen clearly twice. Build it with a longer period.")
         return

@@ -18,7 +18,7 @@ from .mapview import EVENT_RAMP, HIT_RAMP, PICKED_COLOUR, ramp_colours
 from .markup import Pair, card_html, strip_html, title_html
 from .session import OpenStore
 from .timeline import change_series, timeline_chart
-from .words import event_title, file_stem, interval_text, number_text, score_text, utc
+from .words import event_title, file_stem, interval_text, markdown_text, number_text, score_text, utc
 
 PAGE = 12
 """Cards on one page of a list; each shows two pictures that have to be read."""
@@ -66,7 +66,7 @@ def show_list(
                 st.html(card_html(row, colours[i], pair, on=row["event_id"] == shown))
                 name = f"{event_title(row) or 'Change'}, {interval_text(row['time_before'], row['time_after'])}"
                 what = f"Show hit {int(row['rank'])}: {name}" if is_hits else f"Find changes like {name}"
-                st.button(what, key=f"cardbutton_{key}_{i}", on_click=choose, args=(row["event_id"],))
+                st.button(markdown_text(what), key=f"cardbutton_{key}_{i}", on_click=choose, args=(row["event_id"],))
     if pages > 1:
         _pager(key, page, pages, len(rows))
 
@@ -99,7 +99,7 @@ def show_timeline(store: OpenStore, row: Any, colour: str) -> None:
     try:
         series = change_series(store.series(row["location_id"]), before)
     except DataError as err:
-        st.info(f"The time line could not be read: {err}")
+        st.info(f"The time line could not be read: {markdown_text(err)}")
         return
     if series.empty:
         st.info("No observation of this place was clear enough to be embedded.")

@@ -18,6 +18,7 @@ from stac.period import Period
 
 from .filters import Place
 from .session import OpenStore, first_pick
+from .words import markdown_text
 
 TABS = ("Similar changes", "Strongest changes")
 """Names of the two lists."""
@@ -45,7 +46,7 @@ def find_hits(store: OpenStore, place: Place | None, period: Period | None) -> F
         picked = picked_row(store, query, state.get("event"))
         hits = store.find(query, state["k"], place, period)
     except DataError as err:
-        st.error(str(err))
+        st.error(markdown_text(err))
         state["event"] = state["at"] = state["dates"] = state["hit"] = None
         return Found(None, None, None)
     ids = set(hits["event_id"])

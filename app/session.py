@@ -163,7 +163,7 @@ def strongest_events(events: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         At most `MAX_STRONGEST` of the rows.
     """
     known = events["change_ratio"].notna()
-    order = events.assign(_known=known, _day=events["time_after"].dt.date).sort_values(
+    order = events.assign(_known=known, _day=events["time_after"].dt.normalize()).sort_values(
         ["_known", "change_ratio", "magnitude"], ascending=False, kind="stable"
     )
     order["_turn"] = order.groupby("_day").cumcount()

@@ -15,7 +15,7 @@ from stac.period import Period, norm_period
 from .filters import Place, resolve_period, resolve_place
 from .session import OpenStore
 from .state import HIT_COUNTS, norm_lonlat
-from .words import count_text
+from .words import count_text, markdown_text
 
 
 def show_sidebar(store: OpenStore | None, stores: Mapping[str, Path]) -> tuple[Place | None, Period | None]:
@@ -68,13 +68,23 @@ def _place_filter() -> Place | None:
         disabled=follow,
         help="A country, US state or city, or W,S,E,N in degrees. Hits have their chip's centre inside.",
     )
-    st.toggle("Only what the map shows", key="follow", help="The hits follow the map as it is moved.")
+    st.toggle(
+        "Only what the map shows",
+        key="follow",
+        on_change=_follow_changed,
+        help="The hits follow the map as it is moved.",
+    )
     text = st.session_state.get("view_box", "") if follow else st.session_state.get("place", "")
     try:
         return resolve_place(text)
     except AreaError as err:
-        st.error(str(err))
+        st.error(markdown_text(err))
         return None
+
+
+def _follow_changed() -> None:
+    """What the map showed when it was last followed is of no concern."""
+    st.session_state["view_box"] = ""
 
 
 def _period_filter(first: date, last: date) -> Period | None:
@@ -105,7 +115,7 @@ def _coordinates_form(first: date, last: date) -> None:
         st.form_submit_button("Find changes like this", on_click=_coordinates_given, width="stretch")
         problem = st.session_state.get("form_problem")
         if problem:
-            st.error(problem)
+            st.error(markdown_text(problem))
 
 
 def _coordinates_given() -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+_MARKS = re.compile(r"[\\`*\[\]<>$~|]|:(?=[a-z])")
+"""What begins an image, a link, HTML, a formula, code, a table or a directive such as `:red[…]`."""
+
 
 def utc(time: Any) -> pd.Timestamp:
     """A time as a UTC timestamp; a time without a zone is taken as UTC."""
@@ -58,6 +61,14 @@ def kind_text(label: str) -> str:
 def count_text(number: int, one: str, many: str | None = None) -> str:
     """`1 event`, `12,345 events`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def markdown_text(text: object) -> str:
+    """A text made safe for Streamlit's messages and labels, which read Markdown: no image, link, formula or colour.
+
+    An image in a message would be fetched from wherever the text says; the text may come from somebody else's link.
+    """
+    return _MARKS.sub(r"\\\g<0>", str(text))
 
 
 def file_stem(text: str) -> str:

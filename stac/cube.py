@@ -188,7 +188,12 @@ def cut_chips(image: NDArray[Any], chip_size: int) -> NDArray[Any]:
 
 
 def gather_chips(
-    cube: xr.Dataset, bands: Sequence[str], chip_size: int, rows: NDArray[np.integer], cols: NDArray[np.integer]
+    cube: xr.Dataset,
+    bands: Sequence[str],
+    chip_size: int,
+    rows: NDArray[np.integer],
+    cols: NDArray[np.integer],
+    out: NDArray[np.uint16] | None = None,
 ) -> NDArray[np.uint16]:
     """Chosen chips of a cube with one time, each pixel copied once.
 
@@ -198,15 +203,15 @@ def gather_chips(
         chip_size: Side of a chip, pixels.
         rows: (N,) chip rows, southwards.
         cols: (N,) chip columns, eastwards.
+        out: (at least N, C, chip, chip) memory to write to, for batch after batch; None takes new memory.
 
     Returns:
         (N, C, chip, chip) uint16.
     """
-    chips = np.empty((len(rows), len(bands), chip_size, chip_size), dtype=np.uint16)
+    shape = (len(rows), len(bands), chip_size, chip_size)
+    chips = np.empty(shape, dtype=np.uint16) if out is None else out[: len(rows)]
     for index, band in enumerate(bands):
-        view = view_chips(cube[band].values[0], chip_size)
-        for number, (row, col) in enumerate(zip(rows, cols, strict=True)):
-            chips[number, index] = view[row, col]
+        chips[:, index] = view_chips(cube[band].values[0], chip_size)[rows, cols]
     return chips
 
 

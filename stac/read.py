@@ -228,12 +228,13 @@ class _Reader:
         grid = Grid.of_block(self.block)
         image = self.buffers.take((len(self.bands), *grid.shape), np.uint16)
         _blank(image, source)
+        least, most = int(source.min()), int(source.max())
         self._run(
             [
-                Fill(scene.assets[band], grid, image[index], source, wanted=number, offset=scene.offset)
+                Fill(scene.assets[band], grid, image[index], source, number, offset=scene.offset, whole=least == most)
                 for number, scene in enumerate(scenes, start=1)
+                if number == most or (source == number).any()
                 for index, band in enumerate(self.bands)
-                if (source == number).any()
             ]
         )
         return new_cube(

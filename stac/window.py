@@ -187,6 +187,8 @@ class Fill:
     """Value of `source` that asks for the pixel."""
     offset: int = 0
     """DN to add where DN > 0: the harmonising, once."""
+    whole: bool = False
+    """Whether every pixel is known to be wanted, which saves looking at `source`."""
     mark: int | None = None
     """What to write to `source` where a value above 0 was read; None leaves it. Values are then classes."""
 
@@ -218,7 +220,7 @@ class Fill:
         height, width = self.grid.shape
         row0, row1 = _span(placement.top, placement.step, rows, height)
         source = self.source[row0:row1]
-        whole = source.min() == self.wanted == source.max()
+        whole = self.whole or bool(source.min() == self.wanted == source.max())
         columns = None if whole else (source == self.wanted).any(axis=0)
         for cols in placement.columns(columns, width):
             col0, col1 = _span(placement.left, placement.step, cols, width)
@@ -267,8 +269,10 @@ def harmonise(pixels: NDArray[np.uint16], offset: int) -> None:
     rows = max(1, (1 << 16) // max(1, pixels.shape[1]))  # pieces that stay in a core's cache between the steps
     for first in range(0, pixels.shape[0], rows):
         piece = pixels[first : first + rows]
-        if offset < 0 and piece.min() > 0:  # nearly always, and then two steps are enough
-            np.maximum(piece, 1 - offset, out=piece)
+        lowest = int(piece.min())
+        if offset < 0 < lowest:  # nearly always, and then one or two steps are enough
+            if lowest < 1 - offset:
+                np.maximum(piece, 1 - offset, out=piece)
             np.subtract(piece, -offset, out=piece)
             continue
         least = np.minimum(piece, 1)

@@ -132,6 +132,13 @@ def test_a_place_that_is_none_is_said(data: Path, root: Path) -> None:
     assert "Similar change 1" in html_of(page)
 
 
+def test_a_link_cannot_put_an_image_into_a_message(data: Path, root: Path) -> None:
+    page = run(root, place="![x](http)", event="a", k="![y](http)")
+    messages = [element.value for element in [*page.error, *page.warning]]
+    assert len(messages) == 3
+    assert not any("![" in message for message in messages)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
-from app.words import count_text, day_text, event_title, file_stem, interval_text, number_text
+from app.words import count_text, day_text, event_title, file_stem, interval_text, markdown_text, number_text
 
 
 def test_days_are_utc_days() -> None:
@@ -39,3 +41,18 @@ def test_counts_agree_with_their_noun() -> None:
 def test_a_file_name_holds_no_surprises() -> None:
     assert file_stem("../../é <b>x</b>") == "b-x-b"
     assert file_stem("///") == "hits"
+
+
+@pytest.mark.parametrize(
+    "text", ["![x](http://a/b.png)", "[x](http://a)", "<img src=x>", ":red[x]", "$x$", "`x`", "a\\![x](y)"]
+)
+def test_data_cannot_format_a_message(text: str) -> None:
+    safe = markdown_text(text)
+    assert safe != text
+    assert not re.search(r"(?<!\\)(\\\\)*[\[\]<>$`]", safe)  # each mark has an odd number of backslashes before it
+    assert re.sub(r"\\(.)", r"\1", safe) == text  # and it reads as it was
+
+
+def test_ordinary_sentences_stay_as_they_are() -> None:
+    text = "the store demo is unfinished (expected 12:30, a_b-c): run it again"
+    assert markdown_text(text) == text
