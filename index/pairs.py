@@ -25,6 +25,10 @@ YEARLY_TOLERANCE_DAYS = 30.0
 SHORT_TERM_DAYS = 366.0
 """Two dates at most this far apart count as short-term: CACo's sets span at most a year (CVPR 2023, §4.1)."""
 
+SHORT_TERM_COUNT = 4
+"""assumed: observations of one side that tell the short-term distance well enough (six pairs). measured on the demo
+store: with two, the ratio of ordinary changes early in a series rose to 50–100 where fires had 2–7."""
+
 RATIO_EPSILON = 1e-4
 """Added to the short-term distance, as in CACo's released code (`src/models/moco2_module.py`)."""
 
@@ -102,9 +106,10 @@ def change_ratios(
     """Change ratio of each pair: its distance over the location's own short-term distance.
 
     The short-term distance is the median distance between any two observations that lie within a year of one another
-    and on the same side of the change: both up to `before`, at most a year earlier, or, where that leaves no two, both
-    from `after`, at most a year later. CACo divides the Euclidean distance of two dates some years apart by that of two
-    seasons of one year; a median over all such pairs takes the place of its running average over training epochs.
+    and on the same side of the change: both up to `before`, at most a year earlier, or, where these are fewer than
+    `SHORT_TERM_COUNT`, both from `after`, at most a year later; where neither side has as many, the larger one serves.
+    CACo divides the Euclidean distance of two dates some years apart by that of two seasons of one year; a median over
+    all such pairs takes the place of its running average over training epochs.
 
     Args:
         embedding: (T, D).
@@ -119,16 +124,13 @@ def change_ratios(
     days = (time - time[0]) / _DAY if len(time) else np.empty(0)
     ratio = np.full(len(magnitude), np.nan, dtype=np.float32)
     for row, (before, after) in enumerate(zip(pairs.before, pairs.after, strict=True)):
-        sides = (
-            np.nonzero((days >= days[before] - SHORT_TERM_DAYS) & (days <= days[before]))[0],
-            np.nonzero((days >= days[after]) & (days <= days[after] + SHORT_TERM_DAYS))[0],
-        )
-        for side in sides:
-            if len(side) >= 2:
-                upper = np.triu_indices(len(side), 1)
-                short = float(np.median(distance[np.ix_(side, side)][upper]))
-                ratio[row] = magnitude[row] / (short + RATIO_EPSILON)
-                break
+        early = np.nonzero((days >= days[before] - SHORT_TERM_DAYS) & (days <= days[before]))[0]
+        late = np.nonzero((days >= days[after]) & (days <= days[after] + SHORT_TERM_DAYS))[0]
+        side = early if len(early) >= min(SHORT_TERM_COUNT, len(late)) else late
+        if len(side) >= 2:
+            upper = np.triu_indices(len(side), 1)
+            short = float(np.median(distance[np.ix_(side, side)][upper]))
+            ratio[row] = magnitude[row] / (short + RATIO_EPSILON)
     return ratio
 
 

@@ -8,10 +8,16 @@ import resource
 import signal
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from encoder.encoders import open_encoder
+from encoder.networks import new_network
+from encoder.weights import save_weights
 from index.build import main
 from index.demo import archive_bounds
 from index.manifest import open_manifest
@@ -128,6 +134,31 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(
     assert err.count("\n") == 1
     assert named in err
     assert not (tmp_path / "store").exists()
+
+
+def test_weights_whose_bands_the_catalog_lacks(
+    small_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    network = open_encoder("random", bands=["B01", "B02"])
+    state = new_network("resnet18", 2).state_dict()
+    weights = save_weights(tmp_path / "coastal.safetensors", network.spec, state)
+    assert main(arguments(small_archive, tmp_path / "store", "--encoder", str(weights))) == 2
+    err = capsys.readouterr().err
+    assert (err.count("\n"), "B01" in err) == (1, True)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_catalog_that_answers_html(tmp_path: Path, small_archive: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "index.html").write_text("<html><body>Please sign in</body></html>")
+    folder = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), folder) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        more = ["--catalog", f"http://127.0.0.1:{server.server_port}/"]
+        assert main(arguments(small_archive, tmp_path / "store", *more)) == 2
+        server.shutdown()
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert err.startswith("error: ")
+    assert "HTML" in err
 
 
 def test_other_arguments_are_refused_and_nothing_is_lost(

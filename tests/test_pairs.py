@@ -89,6 +89,14 @@ def test_change_ratio_looks_after_the_change_where_nothing_lies_before() -> None
     assert ratio[0] == pytest.approx(10 / 0.5, rel=1e-3)
 
 
+def test_change_ratio_prefers_the_side_that_tells_enough() -> None:
+    # Two observations lie before, nearly alike by chance; four after, 1 apart: median of 1, 1, 1, 2, 2, 3.
+    embedding = np.array([[0.0], [0.01], [6.0], [7.0], [8.0], [9.0]])
+    pairs = Pairs(np.array([1]), np.array([2]))
+    ratio = change_ratios(embedding, days(0, 30, 60, 90, 120, 150), pairs, np.array([6.0], np.float32))
+    assert ratio[0] == pytest.approx(6 / 1.5, rel=1e-3)
+
+
 def test_change_ratio_forgets_what_is_older_than_a_year() -> None:
     embedding = np.array([[100.0], [0.0], [1.0], [5.0]])
     pairs = Pairs(np.array([2]), np.array([3]))

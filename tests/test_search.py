@@ -11,7 +11,7 @@ import pytest
 import shapely
 
 from index.output import hits_geojson
-from index.search import event_filter, find_similar, main, query_event, query_point
+from index.search import Query, event_filter, find_similar, main, query_event, query_point
 from index.store import Store, open_store
 from stac.area import norm_area
 from stac.errors import AreaError, StoreError
@@ -36,13 +36,17 @@ def example(store: Store, label: str = "wildfire") -> str:
     return str(found.sort_values("magnitude")["event_id"].iloc[-1])
 
 
+def own_events(store: Store, query: Query) -> np.ndarray:
+    """The query's own event, and those of its place that overlap it in time."""
+    own = (store.events["location_id"] == query.location_id).to_numpy()
+    own &= (store.events["time_after"] > query.time_before).to_numpy()
+    return own & (store.events["time_before"] < query.time_after).to_numpy()
+
+
 def test_hits_are_the_exact_nearest_neighbours(store: Store, vectors: np.ndarray) -> None:
     query = query_event(store, example(store))
     hits = find_similar(store, query, k=25)
-    own = (store.events["location_id"] == query.location_id).to_numpy()
-    own &= (store.events["time_after"] > query.time_before).to_numpy()
-    own &= (store.events["time_before"] < query.time_after).to_numpy()
-    scores = np.where(own, -2, vectors @ query.vector)
+    scores = np.where(own_events(store, query), -2, vectors @ query.vector)
     np.testing.assert_allclose(hits["score"], np.sort(scores)[::-1][:25], atol=1e-5)
     assert hits["rank"].tolist() == list(range(1, 26))
 
@@ -70,7 +74,7 @@ def test_place_and_period_filters_act_inside_the_search(store: Store, vectors: n
     west, south, east, north = store.area.bounds
     area, period = norm_area((west, south, (west + east) / 2, north)), "2022-01-01/2022-12-31"
     hits = find_similar(store, query, k=15, area=area, period=period)
-    keep = event_filter(store, area, period)
+    keep = event_filter(store, area, period) & ~own_events(store, query)
     assert 15 < keep.sum() < len(keep)
     np.testing.assert_allclose(hits["score"], np.sort((vectors @ query.vector)[keep])[::-1][:15], atol=1e-5)
     assert (shapely.get_x(shapely.centroid(hits.geometry.to_numpy())) < (west + east) / 2 + 1e-6).all()
