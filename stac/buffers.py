@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+_SLACK = 1.5
+"""assumed: blocks of an area differ in size by less; memory for much larger ones is not tied up by small ones."""
+
 
 class Buffers:
     """Memory that comes back by itself. May be used by one thread at a time; arrays may end in any."""
@@ -36,7 +39,7 @@ class Buffers:
         memory = self._find(size)
         # NumPy lets a view refer to the owner of its memory rather than to the array that it was made of, but stops at
         # what is no array: the lease lives exactly as long as any array over it.
-        lease: Any = (ctypes.c_char * size).from_buffer(memory.data)
+        lease: Any = (ctypes.c_char * size).from_buffer(memory.data)  # of its first bytes
         weakref.finalize(lease, self._free.append, memory).atexit = False
         return np.frombuffer(lease, dtype=dtype, count=count).reshape(shape)
 
@@ -52,10 +55,15 @@ class Buffers:
         return array
 
     def _find(self, size: int) -> NDArray[np.uint8]:
-        """Free memory of exactly this size, else new."""
+        """Free memory of this size or a little more; else new, in place of some that is a little too small."""
         for _ in range(len(self._free)):
             memory = self._free.popleft()
-            if memory.nbytes == size:
+            if size <= memory.nbytes <= _SLACK * size:
                 return memory
+            self._free.append(memory)
+        for _ in range(len(self._free)):
+            memory = self._free.popleft()
+            if size / _SLACK <= memory.nbytes < size:
+                break
             self._free.append(memory)
         return np.empty(size, dtype=np.uint8)

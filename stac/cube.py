@@ -211,7 +211,9 @@ def gather_chips(
     shape = (len(rows), len(bands), chip_size, chip_size)
     chips = np.empty(shape, dtype=np.uint16) if out is None else out[: len(rows)]
     for index, band in enumerate(bands):
-        chips[:, index] = view_chips(cube[band].values[0], chip_size)[rows, cols]
+        view = view_chips(cube[band].values[0], chip_size)
+        for number, (row, col) in enumerate(zip(rows, cols, strict=True)):
+            chips[number, index] = view[row, col]  # one by one: view[rows, cols] would copy twice
     return chips
 
 

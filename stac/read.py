@@ -9,6 +9,7 @@ nothing is not read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from .buffers import Buffers
 from .cube import chip_scenes, clear_fraction, new_cube, view_chips
 from .errors import ReadError
 from .lattice import Block, Lattice, Location
-from .raster import ReadOptions, UnreachableError, enter_env, gdal_env, quiet_georeference
+from .raster import ReadOptions, UnreachableError, enter_env, gdal_env, is_remote, quiet_georeference
 from .window import Fill, Grid, repeat_pixels
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ __all__ = ["Day", "ReadOptions", "UnreachableError", "gdal_env", "iter_days", "r
 
 _FOOTPRINT_MARGIN = 0.05
 """assumed: degrees by which an item's footprint may fall short of its pixels (its edges are straight in degrees)."""
-_MOST_SCENES = 255
-_BLANK_ROWS = 64
+_MOST_SCENES, _BLANK_ROWS = 255, 64
 
 
 @dataclass
@@ -65,6 +65,7 @@ def iter_days(
     *,
     min_clear: float = 0.8,
     options: ReadOptions | None = None,
+    buffers: Buffers | None = None,
 ) -> Iterator[Day]:
     """Read a block's days, one after the other, the next one ahead.
 
@@ -75,6 +76,7 @@ def iter_days(
         bands: Canonical names.
         min_clear: Least clear fraction (0–1) of a chip worth reading.
         options: How to fetch; never changes a pixel.
+        buffers: Memory to use again, as from an earlier block of the same size; None keeps it to this call.
 
     Yields:
         Days, `cube` dropped as soon as the caller drops it.
@@ -82,7 +84,7 @@ def iter_days(
     Raises:
         ReadError: A local file cannot be read.
     """
-    reader = _Reader(block, tuple(bands), min_clear, options or ReadOptions())
+    reader = _Reader(block, tuple(bands), min_clear, options or ReadOptions(), buffers)
     yield from reader.iter_days(days)
 
 
@@ -156,10 +158,17 @@ def read_location(
 class _Reader:
     """A block with its threads."""
 
-    def __init__(self, block: Block, bands: tuple[str, ...], min_clear: float | None, options: ReadOptions) -> None:
+    def __init__(
+        self,
+        block: Block,
+        bands: tuple[str, ...],
+        min_clear: float | None,
+        options: ReadOptions,
+        buffers: Buffers | None = None,
+    ) -> None:
         """Make the reader; `min_clear` None reads every pixel."""
         self.block, self.bands, self.min_clear, self.options = block, bands, min_clear, options
-        self.buffers = Buffers()
+        self.buffers = buffers or Buffers()
         self.pool = ThreadPoolExecutor(options.threads, "read", enter_env, (options,))
 
     def iter_days(self, days: Mapping[date, Sequence[Scene]]) -> Iterator[Day]:
@@ -194,9 +203,9 @@ class _Reader:
             scl, source, used = self._read_scl(scenes, Grid.of_block(self.block, step))
             clear = clear_fraction(scl, self.block.lattice.chip_size // step)
             seen = chip_scenes(source, self.block.lattice.chip_size // step, len(used))
-            want = (
-                np.ones_like(self.block.mask) if self.min_clear is None else self.block.mask & (clear >= self.min_clear)
-            )
+            want = np.full_like(self.block.mask, True)
+            if self.min_clear is not None:
+                want = self.block.mask & (clear >= self.min_clear)
             if not used or not want.any():
                 return Day(day, tuple(used), clear, seen, None, None)
             cube = self._read_bands(used, want, *(self._finer(a, step) for a in (scl, source)))
@@ -257,8 +266,11 @@ class _Reader:
         return fine
 
     def _run(self, fills: Sequence[Fill]) -> None:
-        """Run fills in the pool, each in as many parts as keep the threads busy; the first failure ends them."""
-        parts = max(1, -(-2 * self.options.threads // max(1, len(fills))))
+        """Run fills in the pool, each in as many parts as keep it busy; the first failure ends them."""
+        # Each part opens the file: local files keep the processor busy, remote ones all the connections.
+        remote = any(is_remote(fill.asset.href) for fill in fills)
+        busy = self.options.threads if remote else min(self.options.threads, os.cpu_count() or 1)
+        parts = max(1, -(-2 * busy // max(1, len(fills))))
         futures = [self.pool.submit(fill.run, part, parts, self.options) for fill in fills for part in range(parts)]
         try:
             for future in futures:

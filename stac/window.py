@@ -267,12 +267,14 @@ def harmonise(pixels: NDArray[np.uint16], offset: int) -> None:
     if offset == 0:
         return
     rows = max(1, (1 << 16) // max(1, pixels.shape[1]))  # pieces that stay in a core's cache between the steps
+    # A row of numbers, because np.maximum of pixels and one number takes six times as long (measured, numpy 2.4).
+    floor = np.full(pixels.shape[1], max(1, 1 - offset), np.uint16)
     for first in range(0, pixels.shape[0], rows):
         piece = pixels[first : first + rows]
         lowest = int(piece.min())
         if offset < 0 < lowest:  # nearly always, and then one or two steps are enough
             if lowest < 1 - offset:
-                np.maximum(piece, 1 - offset, out=piece)
+                np.maximum(piece, floor, out=piece)
             np.subtract(piece, -offset, out=piece)
             continue
         least = np.minimum(piece, 1)

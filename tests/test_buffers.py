@@ -63,3 +63,12 @@ def test_arrays_outlive_their_buffers():
     gc.collect()
     array[:] = 9
     assert array.sum() == 450
+
+
+def test_memory_a_little_larger_serves_and_outgrown_memory_goes():
+    buffers = Buffers()
+    where = _address(buffers.take((1200,), np.uint8))
+    assert _address(buffers.take((1000,), np.uint8)) == where  # the same memory: it was free again
+    assert _address(buffers.take((500,), np.uint8)) != where  # too small a part of it
+    buffers.take((1500,), np.uint8)
+    assert sorted(memory.nbytes for memory in buffers._free) == [500, 1500]
