@@ -29,9 +29,9 @@ from rasterio.errors import NotGeoreferencedWarning
 from index.pipeline import build_store
 from index.plan import BuildConfig
 from stac.area import norm_area
+from stac.blocks import iter_blocks
 from stac.catalog import find_items
 from stac.items import resolve_scenes, solar_days
-from stac.lattice import iter_blocks
 from stac.period import norm_period
 from stac.read import read_cube
 

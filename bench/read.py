@@ -43,10 +43,11 @@ import shapely
 import xarray as xr
 from affine import Affine
 
+from stac.blocks import DEFAULT_BLOCK_PX, Block
 from stac.buffers import Buffers
 from stac.cube import gather_chips
 from stac.items import Asset, Scene
-from stac.lattice import DEFAULT_BLOCK_PX, Block, Lattice, to_lonlat
+from stac.lattice import Lattice, to_lonlat
 from stac.read import ReadOptions, iter_days
 
 EPSG, WEST, NORTH, CHIP = 32633, 499_980, 5_200_020, 64

@@ -48,9 +48,7 @@ BANDS = ("B02", "B03", "B04", "B08", "B11")
 def open_series(shared: Path) -> dict[str, xr.Dataset]:
     """The two NetCDF files, by resolution."""
     folder = shared / "data" / "romania-series"
-    return {
-        gsd: xr.open_dataset(folder / f"sentinel2_cube_subset_romania_{gsd}.nc") for gsd in FILES
-    }
+    return {gsd: xr.open_dataset(folder / f"sentinel2_cube_subset_romania_{gsd}.nc") for gsd in FILES}
 
 
 def transform_of(series: xr.Dataset) -> rasterio.Affine:

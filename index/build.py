@@ -17,9 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from encoder.encoders import list_encoders
+from stac.blocks import DEFAULT_BLOCK_PX
 from stac.cli import data_folder, parse_args
 from stac.errors import exit_code
-from stac.lattice import DEFAULT_BLOCK_PX
 
 from .demo import demo_config
 from .manifest import Manifest

@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 
 from encoder.encoders import Encoder
-from stac.lattice import Block
+from stac.blocks import Block
 
 from .events import add_labels, new_events, save_events
 from .manifest import METRIC, STORE_VERSION, BlockParts, Manifest, Part

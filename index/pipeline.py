@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from encoder.encoders import Encoder, open_encoder
+from stac.blocks import Block, iter_blocks
+from stac.buffers import Buffers
 from stac.cube import clear_mask, gather_chips, view_chips
 from stac.errors import AreaError
 from stac.files import lock, remove_leftovers
-from stac.items import Scene, solar_days
-from stac.lattice import Block, iter_blocks
+from stac.items import Scene, nearest_first, solar_days
 from stac.read import Day, ReadOptions, iter_days
 
 from .finish import events_path, finish_block, new_manifest, observations_path, vectors_path
@@ -82,12 +83,13 @@ def _write_store(
             "scenes over the area",
             "check the area, the period and the catalog",
         )
+    buffers = Buffers()
     with tqdm(steps, unit="part", disable=not progress, desc="observations") as bar:
         for block, month, days in bar:
             bar.set_postfix_str(f"{block.block_id} {month}")
             path = observations_path(store, block.block_id, month)
             if not path.is_file():
-                save_observations(observe(block, days, encoder, plan.config), path)
+                save_observations(observe(block, days, encoder, plan.config, buffers), path)
     finished = [
         finish_block(store, block, plan.config, encoder, labels)
         for block in tqdm(blocks, unit="block", disable=not progress, desc="events")
@@ -127,13 +129,19 @@ def _covered_blocks(plan: Plan) -> Iterator[Block]:
 def _months(block: Block, scenes: Sequence[Scene]) -> Iterator[tuple[str, dict[date, list[Scene]]]]:
     """The scenes over a block by calendar month of their solar day, then by solar day."""
     over = [scene for scene in scenes if scene.footprint.intersects(block.footprint)]
-    days = solar_days(over)
+    days = {
+        day: nearest_first(found, *block.centre, epsg=block.lattice.epsg) for day, found in solar_days(over).items()
+    }
     for month in sorted({day.strftime("%Y-%m") for day in days}):
         yield month, {day: found for day, found in sorted(days.items()) if day.strftime("%Y-%m") == month}
 
 
 def observe(
-    block: Block, days: Mapping[date, Sequence[Scene]], encoder: Encoder, config: BuildConfig
+    block: Block,
+    days: Mapping[date, Sequence[Scene]],
+    encoder: Encoder,
+    config: BuildConfig,
+    buffers: Buffers | None = None,
 ) -> ObservationRows:
     """Read and embed a block over some days.
 
@@ -142,13 +150,14 @@ def observe(
         days: Solar day → its scenes over the block.
         encoder: Names the bands to read.
         config: Thresholds and threads.
+        buffers: Memory to use again from block to block.
 
     Returns:
         One row for each location and day that a scene shows. A location wholly without data on a day has no row.
     """
     rows = ObservationRows(encoder.dim)
     options = ReadOptions(threads=config.threads)
-    for day in iter_days(block, days, encoder.bands, min_clear=config.min_clear, options=options):
+    for day in iter_days(block, days, encoder.bands, min_clear=config.min_clear, options=options, buffers=buffers):
         if day.missing is not None:
             LOG.warning("%s %s: missing observation: %s", block.block_id, day.day, day.missing)
             _add_missing(rows, block, day, encoder.dim)
@@ -196,9 +205,10 @@ def _embed_chips(
     """Embeddings (n, D) float16 of the chips at (row, col), image order; cloudy pixels count for nothing."""
     clear = view_chips(clear_mask(cube["scl"].values[0]), chip_size)
     out = np.empty((len(row), encoder.dim), np.float16)
+    batch = np.empty((min(CHIPS_AT_ONCE, len(row)), len(encoder.bands), chip_size, chip_size), np.uint16)
     for start in range(0, len(row), CHIPS_AT_ONCE):
         part = slice(start, start + CHIPS_AT_ONCE)
-        chips = gather_chips(cube, encoder.bands, chip_size, row[part], col[part])
+        chips = gather_chips(cube, encoder.bands, chip_size, row[part], col[part], out=batch)
         out[part] = encoder.embed(chips, clear[row[part], col[part]])
     return out
 

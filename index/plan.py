@@ -14,11 +14,11 @@ from typing import Any
 
 from encoder.encoders import Encoder
 from stac.area import Area, norm_area
+from stac.blocks import DEFAULT_BLOCK_PX
 from stac.catalog import find_items, open_items, save_items
 from stac.errors import StoreError
 from stac.files import sha256, write_json, write_whole
 from stac.items import Scene, resolve_scenes
-from stac.lattice import DEFAULT_BLOCK_PX
 from stac.period import Period, norm_period
 
 from .manifest import STORE_VERSION

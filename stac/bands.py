@@ -66,8 +66,7 @@ SCL_CLASSES: dict[int, str] = {
 
 CLEAR_SCL: tuple[int, ...] = (2, 4, 5, 6, 7)
 """Classes in which the ground is seen. Fresh burn scars are commonly classed as dark area (2), so 2 is kept. Snow (11)
-hides the ground, comes and goes, and bright cloud is often taken for it: with snow counted as clear, the strongest 1,000
-changes of the simulated archive were nearly all snowfall and thaw."""
+hides the ground, comes and goes, and bright cloud is often taken for it: docs/experiments.md."""
 
 RGB: tuple[str, ...] = ("B04", "B03", "B02")
 """True colour, in display order."""

@@ -8,6 +8,7 @@ by canonical name, the offset that is still in the pixels, the MGRS tile, the ge
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -193,6 +194,29 @@ def _replaces(better: Scene, scene: Scene) -> bool:
     """Whether two scenes show the same ground, so that the better one is enough."""
     smaller = min(better.footprint.area, scene.footprint.area)
     return bool(better.footprint.intersection(scene.footprint).area >= _SAME_FOOTPRINT * smaller)
+
+
+def nearest_first(scenes: Sequence[Scene], easting: float, northing: float, epsg: int) -> list[Scene]:
+    """Scenes in the order in which they should supply pixels around a point: the tile with the nearest middle first.
+
+    Neighbouring tiles overlap by about 10 km. The nearest one holds most of a block, often all of it, so the others
+    need not be read; and the order depends on the place alone, not on the area that was asked for.
+
+    Args:
+        scenes: Of one solar day.
+        easting: Of the point, metres in its CRS.
+        northing: Likewise.
+        epsg: EPSG code of the CRS. Scenes in another one keep their order, after the others.
+    """
+
+    def distance(scene: Scene) -> float:
+        asset = scene.assets[SCL]
+        if asset.transform is None or asset.shape is None or (asset.epsg or scene.epsg) != epsg:
+            return math.inf
+        x, y = asset.transform * (asset.shape[1] / 2, asset.shape[0] / 2)
+        return math.hypot(x - easting, y - northing)
+
+    return sorted(scenes, key=distance)  # sorted keeps the order of equals
 
 
 def _candidates(item: pystac.Item) -> dict[str, list[tuple[int, str]]]:

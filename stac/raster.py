@@ -72,7 +72,8 @@ class ReadOptions:
     timeout: float = 60.0
     """Seconds after which a single HTTP request is given up."""
     cache_mb: int = 256
-    """GDAL's block cache, MB. measured (bench/read.py): its default, 5 % of memory, costs up to half of the speed."""
+    """GDAL's block cache, MB. Each block is decoded once, so it need not be large; its size made no difference
+    (bench/read.py), and GDAL's default, 5 % of memory, would only be memory taken."""
     sign: Callable[[str], str] | None = None
     """Turns an address into one that can be read, just before the open; None takes `stac.sign.sign_href`."""
 

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from shapely.affinity import translate
 
 from .bands import SCL
+from .blocks import Block
 from .buffers import Buffers
 from .cube import chip_scenes, clear_fraction, new_cube, view_chips
 from .errors import ReadError
-from .lattice import Block, Lattice, Location
+from .lattice import Lattice, Location
 from .raster import ReadOptions, UnreachableError, enter_env, gdal_env, is_remote, quiet_georeference
 from .window import Fill, Grid, repeat_pixels
 

@@ -27,8 +27,8 @@ from .bands import SCL_CLASSES
 from .raster import Georeference, ReadOptions, open_raster, retrying
 
 if TYPE_CHECKING:
+    from .blocks import Block
     from .items import Asset
-    from .lattice import Block
 
 _STRIP_PX = 1024
 """assumed: rows of a strip at least; Sentinel-2 COGs have blocks of 512 or 1,024."""

@@ -9,7 +9,7 @@ import shapely
 from affine import Affine
 
 from stac.errors import ItemError
-from stac.items import deduplicate, resolve_scene, resolve_scenes, solar_days
+from stac.items import Asset, Scene, deduplicate, nearest_first, resolve_scene, resolve_scenes, solar_days
 
 WHEN = datetime(2023, 8, 15, 9, 57, 57, tzinfo=UTC)
 ALL_BANDS = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12", "SCL"]
@@ -213,3 +213,14 @@ def test_real_earth_search_pixels_are_not_harmonised_twice(shared_data):
     assert {scene.baseline for scene in scenes} == {"05.09"}
     assert {scene.tile for scene in scenes} == {"33TWL", "33TWM"}
     assert len(solar_days(scenes)) == 4
+
+
+def test_the_tile_with_the_nearest_middle_supplies_pixels_first() -> None:
+    def scene(name: str, west: int, epsg: int = 32633) -> Scene:
+        asset = Asset("f.tif", epsg, Affine(20, 0, west, 0, -20, 5_200_020), (5490, 5490))
+        moment = datetime(2023, 8, 15, 10, tzinfo=UTC)
+        return Scene(name, "c", name, moment, moment.date(), "05.09", 0, epsg, shapely.box(0, 0, 1, 1), {"SCL": asset})
+
+    near, far, other = scene("near", 499_980), scene("far", 399_960), scene("other", 499_980, epsg=32634)
+    assert nearest_first([other, far, near], 550_000, 5_150_000, 32633) == [near, far, other]
+    assert nearest_first([near, far], 430_000, 5_150_000, 32633) == [far, near]

@@ -18,10 +18,11 @@ import shapely
 from affine import Affine
 
 from stac.bands import CLEAR_SCL
+from stac.blocks import Block
 from stac.cube import check_cube, chip_fraction
 from stac.errors import ReadError
 from stac.items import Asset, Scene, resolve_scenes, solar_days
-from stac.lattice import Block, Lattice, Location, to_lonlat
+from stac.lattice import Lattice, Location, to_lonlat
 from stac.read import ReadOptions, iter_days, read_cube, read_location
 from stac.window import Grid
 
