@@ -26,6 +26,7 @@ from .manifest import Manifest
 from .pairs import PAIRINGS
 from .pipeline import build_store
 from .plan import BuildConfig
+from .vectors import FACTORIES
 
 NOT_CONFIG = frozenset({"json", "verbose", "bands", "retry_missing"})
 REQUIRED = ("catalog", "area", "period", "store")
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-cloud", type=float, metavar="PERCENT", help="leave out cloudier scenes")
     add("--labels", metavar="FILE", help="polygons with class, start, end that name events")
     add("--block-px", type=int, default=DEFAULT_BLOCK_PX, help="largest side of a block (default %(default)s)")
-    add("--factory", default="Flat", help="FAISS factory string of the shards (default %(default)s: exact)")
+    add("--factory", choices=FACTORIES, default="Flat", help="FAISS factory string of the shards (default %(default)s)")
     add("--retry-missing", action="store_true", help="read again what could not be read before")
     add("--seed", type=int, default=0, help="for parameters drawn at random (default %(default)s)")
     add("--device", default="auto", help="auto, cpu, cuda (default %(default)s)")

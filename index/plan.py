@@ -23,6 +23,7 @@ from stac.period import Period, norm_period
 
 from .manifest import STORE_VERSION
 from .pairs import PAIRINGS, Pairing
+from .vectors import FACTORIES
 
 PLAN = "plan.json"
 ITEMS = "items.parquet"
@@ -66,7 +67,7 @@ class BuildConfig:
     block_px: int = DEFAULT_BLOCK_PX
     """Largest side of a block, pixels."""
     factory: str = "Flat"
-    """FAISS factory string."""
+    """FAISS factory string of the shards."""
     seed: int = 0
     """For parameters drawn at random."""
     device: str = "auto"
@@ -80,6 +81,8 @@ class BuildConfig:
                 raise StoreError(f"{name} {getattr(self, name)}", f"at least {low}", "correct the argument")
         if self.pairs not in PAIRINGS:
             raise StoreError(f"pairs '{self.pairs}'", " or ".join(PAIRINGS), "correct the argument")
+        if self.factory not in FACTORIES:
+            raise StoreError(f"factory '{self.factory}'", " or ".join(FACTORIES), "correct the argument")
         if not 0 < self.min_clear <= 1:
             raise StoreError(f"min_clear {self.min_clear}", "above 0 and at most 1", "correct the argument")
 

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from stac.errors import StoreError
 from stac.files import write_whole
 
+FACTORIES = ("Flat", "SQfp16", "SQ8")
+"""FAISS factory strings that a shard may have: all rows are compared, so a filter can act inside the search. `Flat` is
+exact; the others round the vectors to 16 and 8 bits."""
+
 GPU_MAX_K = 2048
 """Largest k of a GPU index. Source: faiss `gpu/utils/DeviceDefs.cuh`, GPU_MAX_SELECTION_K."""
 
@@ -93,7 +97,7 @@ def new_shard(vectors: NDArray[np.float32], factory: str = "Flat") -> faiss.Inde
 
     Args:
         vectors: (N, D) float32.
-        factory: FAISS factory string. `Flat` is exact.
+        factory: One of `FACTORIES`.
     """
     index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
     if not index.is_trained:
@@ -131,12 +135,14 @@ def gpu_count() -> int:
     return int(faiss.get_num_gpus())
 
 
-def _to_gpu(index: faiss.Index) -> faiss.Index:
-    """A flat copy on the first GPU, through cuVS, its filter tested.
+def _to_gpu(index: faiss.Index) -> faiss.Index | None:
+    """A copy on the first GPU, through cuVS, its filter tested; None for what is not `Flat`, which stays on the CPU.
 
     Raises:
         StoreError: This FAISS has no cuVS, or ignores the selector.
     """
+    if not isinstance(index, faiss.IndexFlat):
+        return None
     options = faiss.GpuClonerOptions()
     options.use_cuvs = True
     resources = faiss.StandardGpuResources()

@@ -20,7 +20,15 @@ def config(small_archive: Path, tmp_path: Path) -> BuildConfig:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"chip_size": 2}, {"gsd": 0}, {"block_px": 8}, {"threads": 0}, {"pairs": "monthly"}, {"min_clear": 0.0}],
+    [
+        {"chip_size": 2},
+        {"gsd": 0},
+        {"block_px": 8},
+        {"threads": 0},
+        {"pairs": "monthly"},
+        {"min_clear": 0.0},
+        {"factory": "IVF9"},
+    ],
 )
 def test_arguments_out_of_range_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(StoreError, match=f"{next(iter(bad))}.*{next(iter(bad.values()))}"):

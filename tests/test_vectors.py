@@ -32,6 +32,16 @@ def test_search_agrees_with_the_plain_product() -> None:
     np.testing.assert_allclose(scores, (vectors @ query)[expected], atol=1e-6)
 
 
+@pytest.mark.parametrize(("factory", "overlap"), [("SQfp16", 0.98), ("SQ8", 0.8)])
+def test_rounded_vectors_find_nearly_the_same_under_a_filter(factory: str, overlap: float) -> None:
+    vectors, query = unit(2000, 32), unit(1, 32, seed=4)[0]
+    keep = np.random.default_rng(6).random(2000) < 0.3
+    _, exact = VectorShard(new_shard(vectors), gpu=False).search(query, 50, keep)
+    _, rows = VectorShard(new_shard(vectors, factory), gpu=False).search(query, 50, keep)
+    assert keep[rows].all()
+    assert len(set(rows) & set(exact)) >= overlap * 50
+
+
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.01])
 def test_the_filter_acts_inside_the_search(share: float) -> None:
     vectors, query = unit(1000, 8), unit(1, 8, seed=3)[0]
