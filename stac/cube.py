@@ -133,24 +133,26 @@ def _check_values(cube: xr.Dataset, bands: Sequence[str]) -> list[str]:
 
 
 def save_cube(cube: xr.Dataset, path: Path) -> None:
-    """Write a cube as netCDF, whole or not at all (needs h5netcdf and h5py).
+    """Write a cube as netCDF, whole or not at all (needs netCDF4).
 
     Raises:
         ReadError: The cube breaks its contract.
     """
     _refuse(check_cube(cube), "the cube to be saved")
     with write_whole(path) as temporary:
-        cube.to_netcdf(temporary, engine="h5netcdf")
+        # Else xarray would give the coordinates a fill value.
+        plain = {name: {"_FillValue": None} for name in cube.variables}
+        cube.to_netcdf(temporary, engine="netcdf4", encoding=plain)
 
 
 def open_cube(path: Path) -> xr.Dataset:
-    """Read a cube written by `save_cube` into memory (needs h5netcdf and h5py).
+    """Read a cube written by `save_cube` into memory (needs netCDF4).
 
     Raises:
         ReadError: The file cannot be read, or breaks the contract.
     """
     try:
-        with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as opened:
+        with xr.open_dataset(path, engine="netcdf4", mask_and_scale=False) as opened:
             cube = opened.load()
     except (OSError, ValueError) as err:
         raise ReadError(f"{os.fspath(path)} cannot be read: {err}", "a cube as netCDF", "write it again") from err

@@ -91,7 +91,6 @@ def test_all_faults_are_told_at_once():
 
 
 def test_a_saved_cube_opens_as_it_was(tmp_path):
-    pytest.importorskip("h5py")
     cube = _cube()
     save_cube(cube, tmp_path / "cube.nc")
     again = open_cube(tmp_path / "cube.nc")
@@ -101,7 +100,6 @@ def test_a_saved_cube_opens_as_it_was(tmp_path):
 
 
 def test_what_is_no_cube_is_refused(tmp_path):
-    pytest.importorskip("h5py")
     (tmp_path / "cube.nc").write_text("hello")
     with pytest.raises(ReadError, match="write it again"):
         open_cube(tmp_path / "cube.nc")
