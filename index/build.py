@@ -13,7 +13,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from encoder.encoders import list_encoders
@@ -21,7 +21,7 @@ from stac.blocks import DEFAULT_BLOCK_PX
 from stac.cli import data_folder, parse_args
 from stac.errors import exit_code
 
-from .demo import demo_config
+from .demo import build_demo, demo_config
 from .manifest import Manifest
 from .pairs import PAIRINGS
 from .pipeline import build_store
@@ -72,18 +72,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(parser: argparse.ArgumentParser, args: argparse.Namespace) -> BuildConfig:
-    """The arguments as a config; none of the four that name the work means the demo."""
+    """The arguments as a config; no catalog, area and period means the demo, with what else is given."""
     given = [name for name in REQUIRED if getattr(args, name) is not None]
-    if not given or given == ["store"]:
-        return demo_config(Path(args.store) if args.store else data_folder() / "stores" / "demo", args.threads)
+    values = {name: value for name, value in vars(args).items() if name not in NOT_CONFIG}
+    values["bands"] = tuple(part.strip() for part in args.bands.split(",")) if args.bands else None
+    if is_demo(args):
+        store = Path(args.store) if args.store else data_folder() / "stores" / "demo"
+        asked = {name: value for name, value in values.items() if value != parser.get_default(name)}
+        return replace(demo_config(store), **{**asked, "store": str(store)})
     lacking = [f"--{name}" for name in REQUIRED if name not in given]
     if lacking:
         parser.error(
             f"{', '.join(lacking)} missing: give all of --catalog --area --period --store, or none for the demo"
         )
-    values = {name: value for name, value in vars(args).items() if name not in NOT_CONFIG}
-    bands = tuple(part.strip() for part in args.bands.split(",")) if args.bands else None
-    return BuildConfig(**values, bands=bands)
+    return BuildConfig(**values)
+
+
+def is_demo(args: argparse.Namespace) -> bool:
+    """Whether nothing says what to build."""
+    return args.catalog is None and args.area is None and args.period is None
 
 
 def _report(manifest: Manifest, store: str, as_json: bool) -> str:
@@ -110,7 +117,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> int:
         config = _config(parser, args)
         progress = not args.json and sys.stderr.isatty()
-        manifest = build_store(config, progress=progress, retry_missing=args.retry_missing)
+        if is_demo(args) and not args.store:
+            manifest = build_demo(config, progress=progress)
+        else:
+            manifest = build_store(config, progress=progress, retry_missing=args.retry_missing)
         sys.stdout.write(_report(manifest, config.store, args.json) + "\n")
         return 0
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pystac
 
 from stac.cli import data_folder
+from stac.errors import StoreError
 from stac.simulate import simulate_archive
 
-from .plan import BuildConfig
+from .manifest import Manifest
+from .pipeline import build_store
+from .plan import PLAN, BuildConfig
 
 DEMO_CHIP_SIZE = 32
 """Pixels: 320 m, small enough that one clear-cut fills a chip."""
@@ -17,12 +22,11 @@ DEMO_CHIP_SIZE = 32
 DEMO_SEED = 0
 
 
-def demo_config(store: Path, threads: int = 8) -> BuildConfig:
+def demo_config(store: Path) -> BuildConfig:
     """Write the simulated archive where it is not there yet, and say how to build its store.
 
     Args:
         store: Folder of the store to make.
-        threads: Threads that read.
 
     Raises:
         DataError: The archive's folder holds something else.
@@ -37,8 +41,28 @@ def demo_config(store: Path, threads: int = 8) -> BuildConfig:
         period="2021-01-01/2023-12-31",
         chip_size=DEMO_CHIP_SIZE,
         labels=str(catalog.with_name("events.geojson")),
-        threads=threads,
     )
+
+
+def build_demo(config: BuildConfig, *, progress: bool = False) -> Manifest:
+    """Build the demo store; one that an earlier version of this program made from the demo archive is made anew.
+
+    Args:
+        config: As `demo_config` gives it.
+        progress: Show a progress bar on standard error.
+
+    Raises:
+        DataError: The store's folder holds something else.
+        OSError: The disk is full.
+    """
+    try:
+        return build_store(config, progress=progress)
+    except StoreError:
+        plan = Path(config.store) / PLAN
+        if not plan.is_file() or f'"catalog": {json.dumps(config.catalog)}' not in plan.read_text(encoding="utf-8"):
+            raise
+        shutil.rmtree(config.store)
+        return build_store(config, progress=progress)
 
 
 def archive_bounds(catalog: Path) -> tuple[float, float, float, float]:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from index import demo
+from index.build import main
+from index.demo import archive_bounds, build_demo, demo_config
+from index.manifest import open_manifest
+from stac.errors import StoreError
+
+
+@pytest.fixture(autouse=True)
+def small_demo(small_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The demo's own folder, with a small archive in place of the demo's."""
+    monkeypatch.setenv("AFTERIMAGE_DATA", str(tmp_path))
+    monkeypatch.setattr(demo, "simulate_archive", lambda out, size, seed: small_archive)
+    return tmp_path / "stores" / "demo"
+
+
+def test_no_arguments_build_the_demo_store(small_demo: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main([]) == 0
+    assert "SIMULATED" in capsys.readouterr().out
+    manifest = open_manifest(small_demo)
+    assert manifest.simulated
+    assert manifest.arguments["chip_size"] == demo.DEMO_CHIP_SIZE
+
+
+def test_other_arguments_apply_to_the_demo_too(tmp_path: Path) -> None:
+    store = tmp_path / "yearly"
+    assert main(["--store", str(store), "--pairs", "yearly", "--bands", "B04,B08", "--json"]) == 0
+    arguments = open_manifest(store).arguments
+    assert (arguments["pairs"], arguments["bands"]) == ("yearly", ["B04", "B08"])
+
+
+def test_a_demo_store_of_an_earlier_version_is_made_anew(small_demo: Path) -> None:
+    main([])
+    for name in ("plan.json", "manifest.json"):
+        content = json.loads((small_demo / name).read_text())
+        (small_demo / name).write_text(json.dumps({**content, "version": 0}, indent=1))
+    build_demo(demo_config(small_demo))
+    assert open_manifest(small_demo).counts["events"] > 0
+
+
+def test_a_store_of_something_else_is_not_touched(small_demo: Path) -> None:
+    main([])
+    plan = json.loads((small_demo / "plan.json").read_text())
+    plan["arguments"]["catalog"] = "earth-search"
+    (small_demo / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(StoreError, match="begun with catalog earth-search"):
+        build_demo(demo_config(small_demo))
+    assert (small_demo / "manifest.json").is_file()
+
+
+def test_bounds_are_those_of_the_collections(small_archive: Path) -> None:
+    west, south, east, north = archive_bounds(small_archive)
+    assert -123 < west < east < -122
+    assert 39 < south < north < 40
