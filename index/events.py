@@ -25,7 +25,7 @@ from stac.files import write_whole
 from stac.lattice import Location
 
 from .observations import Observations
-from .pairs import Pairing, change_ratios, change_vectors, clearest_of_month, pair_times
+from .pairs import Pairing, Pairs, change_ratios, change_vectors, clearest_of_month, pair_times
 
 EVENT_COLUMNS = (
     "event_id",
@@ -71,6 +71,7 @@ def new_events(
         unit, magnitude = change_vectors(embedding, pairs)
         clear = observations.clear_fraction[rows]
         location_id = str(observations.location_id[rows[0]])
+        outline = Location.from_id(location_id, gsd).outline
         frames.append(
             {
                 "location_id": np.full(len(magnitude), location_id, dtype=object),
@@ -79,7 +80,8 @@ def new_events(
                 "clear_fraction": np.minimum(clear[pairs.before], clear[pairs.after]),
                 "magnitude": magnitude,
                 "change_ratio": change_ratios(embedding, time, pairs, magnitude),
-                "geometry": np.full(len(magnitude), Location.from_id(location_id, gsd).outline, dtype=object),
+                "geometry": np.full(len(magnitude), outline, dtype=object),
+                "event_id": _event_ids(location_id, time, pairs, outline.centroid.x),
             }
         )
         vectors.append(unit)
@@ -88,7 +90,6 @@ def new_events(
     columns: dict[str, Any] = {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
     for name in ("time_before", "time_after"):
         columns[name] = pd.to_datetime(columns[name], utc=True).astype("datetime64[ms, UTC]")
-    columns["event_id"] = _event_ids(columns["location_id"], columns["time_before"], columns["time_after"])
     columns["label"] = np.full(len(columns["event_id"]), None, dtype=object)
     events = gpd.GeoDataFrame({name: columns[name] for name in EVENT_COLUMNS}, geometry="geometry", crs=4326)
     return events, np.concatenate(vectors)
@@ -102,10 +103,21 @@ def _by_location(observations: Observations) -> Iterator[NDArray[np.intp]]:
         yield from np.split(np.arange(len(ids)), starts)
 
 
-def _event_ids(location_id: NDArray[np.object_], before: pd.DatetimeIndex, after: pd.DatetimeIndex) -> list[str]:
-    """`<location id>_<before>_<after>`, dates as YYYYMMDD (UTC)."""
-    first, second = before.strftime("%Y%m%d"), after.strftime("%Y%m%d")
-    return [f"{place}_{a}_{b}" for place, a, b in zip(location_id, first, second, strict=True)]
+def _event_ids(location_id: str, time: NDArray[np.datetime64], pairs: Pairs, lon: float) -> NDArray[np.object_]:
+    """`<location id>_<before>_<after>`, the solar days as YYYYMMDD.
+
+    By UTC two observations of one place can share a date: near 157° east the orbit passes about midnight UTC.
+
+    Args:
+        location_id: The location.
+        time: (T,) UTC.
+        pairs: P pairs of rows.
+        lon: Longitude of the location, degrees.
+    """
+    solar = time + np.timedelta64(round(lon / 15 * 3_600_000), "ms")
+    dates = np.char.replace(np.datetime_as_string(solar, unit="D"), "-", "")
+    names = zip(dates[pairs.before], dates[pairs.after], strict=True)
+    return np.array([f"{location_id}_{before}_{after}" for before, after in names], dtype=object)
 
 
 def _empty_events() -> gpd.GeoDataFrame:

@@ -44,6 +44,20 @@ def test_each_row_is_a_location_and_an_interval(tmp_path: Path) -> None:
         assert events.geometry[row].equals_exact(PLACES[place].outline, 1e-12)
 
 
+def test_two_passes_on_one_utc_date_are_two_days(tmp_path: Path) -> None:
+    # Near 157° east, where ten in the morning by the sun is about midnight UTC.
+    place, rows = locate(157.0, -9.0, 32, 10), ObservationRows(1)
+    time = [datetime(2021, 8, 2, 0, 2, tzinfo=UTC), datetime(2021, 8, 2, 23, 52, tzinfo=UTC)]
+    time += [moment.replace(year=2022) for moment in time]
+    embedding = np.arange(4, dtype=np.float16)[:, None]
+    rows.add([place.location_id] * 4, time, np.ones(4, np.float32), [["i"]] * 4, embedding)
+    save_observations(rows, tmp_path / "p.parquet")
+    for pairing in ("consecutive", "yearly"):
+        events, _ = new_events(open_observations([tmp_path / "p.parquet"]), 10, pairing)
+        assert check_events(events) == []
+        assert events["event_id"].str.contains("20210802_20210803|20210803_2022|20220802_20220803|20210802_2022").all()
+
+
 def test_cloudy_observations_are_stepped_over(tmp_path: Path) -> None:
     events, _ = new_events(series(tmp_path, {0: [[0, 0], [], [0, 2]]}), 10, "consecutive")
     assert events["magnitude"].tolist() == [2]
