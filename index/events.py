@@ -181,9 +181,10 @@ def save_events(events: gpd.GeoDataFrame, path: Path, metadata: Mapping[str, Any
     buffer = io.BytesIO()
     events[list(EVENT_COLUMNS)].to_parquet(buffer, index=False, compression="zstd", schema_version="1.1.0")
     table = pq.read_table(pa.BufferReader(buffer.getvalue()))
-    # A label column without any label would otherwise be stored as Arrow's null type.
-    column = table.schema.get_field_index("label")
-    table = table.set_column(column, "label", table.column("label").cast(pa.string()))
+    for name in ("event_id", "location_id", "label"):
+        # A column without any text would otherwise be stored as Arrow's null type.
+        column = table.schema.get_field_index(name)
+        table = table.set_column(column, name, table.column(name).cast(pa.string()))
     extra = {name.encode(): json.dumps(value).encode() for name, value in metadata.items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **extra})
     with write_whole(path) as temporary:

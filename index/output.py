@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import geopandas as gpd
 import pandas as pd
+import shapely
 
 from stac.errors import StoreError
 from stac.files import write_whole
@@ -30,7 +31,8 @@ def hits_table(hits: gpd.GeoDataFrame) -> str:
     """Hits as text in columns: rank, score, dates, change ratio, place, id."""
     if hits.empty:
         return "no hits: widen the area or the period"
-    centres = hits.geometry.centroid if hits.crs is None else hits.to_crs(3857).centroid.to_crs(4326)
+    centres = shapely.get_coordinates(shapely.centroid(hits.geometry.to_numpy()))
+    centres[:, 0] = (centres[:, 0] + 180) % 360 - 180  # a chip across the antimeridian goes beyond it
     frame = pd.DataFrame(
         {
             "rank": hits["rank"],
@@ -38,8 +40,8 @@ def hits_table(hits: gpd.GeoDataFrame) -> str:
             "before": hits["time_before"].dt.strftime("%Y-%m-%d"),
             "after": hits["time_after"].dt.strftime("%Y-%m-%d"),
             "ratio": hits["change_ratio"].map("{:.2f}".format),
-            "lon": centres.x.map("{:.5f}".format),
-            "lat": centres.y.map("{:.5f}".format),
+            "lon": [f"{lon:.5f}" for lon in centres[:, 0]],
+            "lat": [f"{lat:.5f}" for lat in centres[:, 1]],
             "label": hits["label"].fillna("").astype(str),
             "event_id": hits["event_id"],
         }

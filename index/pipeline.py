@@ -13,7 +13,6 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import shapely
 import xarray as xr
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -25,7 +24,7 @@ from stac.cube import clear_mask, gather_chips, view_chips
 from stac.errors import AreaError
 from stac.files import lock, remove_leftovers
 from stac.items import Scene, nearest_first, solar_days
-from stac.read import Day, ReadOptions, iter_days
+from stac.read import Day, ReadOptions, iter_days, meets
 
 from .finish import events_path, finish_block, new_manifest, observations_path, vectors_path
 from .manifest import MANIFEST, Manifest, open_manifest, save_manifest
@@ -120,17 +119,18 @@ def _remove_if_bare(store: Path) -> None:
 
 def _covered_blocks(plan: Plan) -> Iterator[Block]:
     """Blocks of the area over which at least one scene lies."""
-    covered = shapely.union_all([scene.footprint for scene in plan.scenes])
     for block in iter_blocks(plan.area.geometry, plan.config.chip_size, plan.config.gsd, plan.config.block_px):
-        if block.footprint.intersects(covered):
+        if any(meets(block, scene) for scene in plan.scenes):
             yield block
 
 
 def _months(block: Block, scenes: Sequence[Scene]) -> Iterator[tuple[str, dict[date, list[Scene]]]]:
     """The scenes over a block by calendar month of their solar day, then by solar day."""
-    over = [scene for scene in scenes if scene.footprint.intersects(block.footprint)]
+    over = [scene for scene in scenes if meets(block, scene)]
+    meridian = block.lattice.epsg % 100 * 6 - 183  # of the block's zone
     days = {
-        day: nearest_first(found, *block.centre, epsg=block.lattice.epsg) for day, found in solar_days(over).items()
+        day: nearest_first(found, *block.centre, epsg=block.lattice.epsg)
+        for day, found in solar_days(over, meridian).items()
     }
     for month in sorted({day.strftime("%Y-%m") for day in days}):
         yield month, {day: found for day, found in sorted(days.items()) if day.strftime("%Y-%m") == month}

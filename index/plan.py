@@ -6,11 +6,14 @@ again with the same arguments goes on from the same plan, so that a catalog that
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import shapely
 
 from encoder.encoders import Encoder
 from stac.area import Area, norm_area
@@ -26,7 +29,7 @@ from .pairs import PAIRINGS, Pairing
 from .vectors import FACTORIES
 
 PLAN = "plan.json"
-ITEMS = "items.parquet"
+ITEMS = "items.json"
 
 FREE = frozenset({"store", "device", "threads"})
 """Arguments that change how a build runs, not what it makes."""
@@ -117,18 +120,17 @@ def make_plan(config: BuildConfig, encoder: Encoder) -> Plan:
     """
     store = Path(config.store)
     period = norm_period(config.period)
-    wanted = _identity(config, encoder)
+    area = norm_area(config.area)
+    wanted = _identity(config, encoder, area)
     if (store / PLAN).is_file():
         _compare(_read_plan(store / PLAN), wanted, store)
         items = open_items(store / ITEMS)
     else:
         _refuse_foreign(store)
-        place = norm_area(config.area)
         items = find_items(
-            config.catalog, area=place, period=period, collection=config.collection, max_cloud=config.max_cloud
+            config.catalog, area=area, period=period, collection=config.collection, max_cloud=config.max_cloud
         )
     scenes = resolve_scenes(items, encoder.bands)
-    area = norm_area(config.area)
     simulated = any(item.properties.get("afterimage:simulated") for item in items)
     if not (store / PLAN).is_file():
         with write_whole(store / ITEMS) as temporary:
@@ -137,9 +139,10 @@ def make_plan(config: BuildConfig, encoder: Encoder) -> Plan:
     return Plan(config, area, period, tuple(scenes), len(items), simulated)
 
 
-def _identity(config: BuildConfig, encoder: Encoder) -> dict[str, Any]:
-    """What makes two builds the same build."""
+def _identity(config: BuildConfig, encoder: Encoder, area: Area) -> dict[str, Any]:
+    """What makes two builds the same build: arguments, and what the files behind them hold."""
     arguments = {name: value for name, value in asdict(config).items() if name not in FREE}
+    arguments["area_sha256"] = hashlib.sha256(shapely.to_wkb(area.geometry.normalize())).hexdigest()
     if config.labels:
         arguments["labels_sha256"] = sha256(Path(config.labels))
     plain: dict[str, Any] = json.loads(json.dumps(arguments))

@@ -4,7 +4,7 @@
 | --- | --- |
 | `manifest.json` | everything below, with row counts and SHA-256; written last |
 | `plan.json` | the build's arguments and encoder; written first |
-| `items.parquet` | the STAC items behind it, as stac-geoparquet |
+| `items.json` | the STAC items behind it |
 | `observations/<block>_<YYYY-MM>.parquet` | observations of one block and month |
 | `events/<block>.parquet` | events of one block |
 | `vectors/<block>.faiss` | their change vectors, row for row |

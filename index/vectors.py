@@ -2,12 +2,13 @@
 
 On a machine with a GPU the shards go onto it (cuVS, which obeys an `IDSelector`: classic GPU builds ignore it without a
 word, so `check_selector` puts a witness in front of every GPU index). FAISS indexes are not safe under concurrent
-reads on the GPU, so each is searched behind a lock.
+reads on the GPU, so they are searched one at a time.
 """
 
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from pathlib import Path
 
 import faiss
@@ -25,6 +26,10 @@ GPU_MAX_K = 2048
 """Largest k of a GPU index. Source: faiss `gpu/utils/DeviceDefs.cuh`, GPU_MAX_SELECTION_K."""
 
 
+_LOCK = threading.Lock()
+"""One search at a time: neither GPU indexes nor the resources that they share are safe under concurrent reads."""
+
+
 class VectorShard:
     """The change vectors of one events file: row number = vector id."""
 
@@ -36,7 +41,6 @@ class VectorShard:
             gpu: Force the GPU on or off; None means: use it when there is one.
         """
         self._cpu = index
-        self._lock = threading.Lock()
         self._gpu = _to_gpu(index) if (gpu if gpu is not None else gpu_count() > 0) else None
 
     @property
@@ -79,7 +83,7 @@ class VectorShard:
             return np.empty(0, np.float32), np.empty(0, np.int64)
         index = self._gpu if self._gpu is not None and k <= GPU_MAX_K else self._cpu
         query = np.ascontiguousarray(vector[None], dtype=np.float32)
-        with self._lock:
+        with _LOCK:
             if keep is None:
                 scores, rows = index.search(query, k)
             else:
@@ -145,11 +149,15 @@ def _to_gpu(index: faiss.Index) -> faiss.Index | None:
         return None
     options = faiss.GpuClonerOptions()
     options.use_cuvs = True
-    resources = faiss.StandardGpuResources()
-    copy = faiss.index_cpu_to_gpu(resources, 0, index, options)
-    copy.resources = resources  # the index needs them as long as it lives
+    copy = faiss.index_cpu_to_gpu(_gpu_resources(), 0, index, options)
     check_selector(copy)
     return copy
+
+
+@lru_cache(maxsize=1)
+def _gpu_resources() -> faiss.StandardGpuResources:
+    """One set for all shards: each reserves about 1.5 GB. Searches of different shards must not run at once."""
+    return faiss.StandardGpuResources()
 
 
 def check_selector(index: faiss.Index) -> None:

@@ -150,11 +150,18 @@ def resolve_scenes(items: Iterable[pystac.Item], bands: Sequence[str]) -> list[S
     return sorted(scenes, key=lambda scene: (scene.solar_day, scene.time, scene.tile, scene.item_id))
 
 
-def solar_days(scenes: Iterable[Scene]) -> dict[date, list[Scene]]:
-    """Scenes by solar day: days increasing, scenes in their given order."""
+def solar_days(scenes: Iterable[Scene], meridian: float | None = None) -> dict[date, list[Scene]]:
+    """Scenes by solar day: days increasing, scenes in their given order.
+
+    Args:
+        scenes: Scenes of any zones.
+        meridian: Longitude, degrees, by whose sun all days are told; None: each scene by its own tile's. At ±180° the
+            tiles of one pass lie on two dates, so what is read for one place must be told by one meridian.
+    """
     days: dict[date, list[Scene]] = {}
     for scene in scenes:
-        days.setdefault(scene.solar_day, []).append(scene)
+        day = scene.solar_day if meridian is None else (scene.time + timedelta(hours=meridian / 15)).date()
+        days.setdefault(day, []).append(scene)
     return dict(sorted(days.items()))
 
 

@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import rasterio
 from affine import Affine
+from rasterio._env import del_gdal_config, set_gdal_config
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.env import hasenv
@@ -216,7 +217,9 @@ def retrying(href: str, attempt: Callable[[], None], options: ReadOptions) -> No
     """
     for number in range(options.retries + 1):
         try:
-            attempt()
+            # The second try may still meet what the first one left; when it ends, that is gone.
+            with _uncached(href) if number else nullcontext():
+                attempt()
         except (RasterioError, CPLE_BaseError, OSError) as err:
             reason = _reason(err)
             if not is_remote(href):
@@ -230,6 +233,20 @@ def retrying(href: str, attempt: Callable[[], None], options: ReadOptions) -> No
             time.sleep(options.backoff * 2**number)
         else:
             return
+
+
+@contextmanager
+def _uncached(href: str) -> Iterator[None]:
+    """Make GDAL drop what it has downloaded of a file when the file is closed.
+
+    After a body that was cut short it would go on reading that, try after try. An option that rasterio sets for this
+    thread alone.
+    """
+    set_gdal_config("CPL_VSIL_CURL_NON_CACHED", gdal_path(href).split("?")[0])
+    try:
+        yield
+    finally:
+        del_gdal_config("CPL_VSIL_CURL_NON_CACHED")
 
 
 def _reason(err: BaseException) -> str:

@@ -301,13 +301,12 @@ def _scl_step(block: Block, scenes: Sequence[Scene]) -> int:
 
 
 def _covering(block: Block, scenes: Sequence[Scene]) -> list[Scene]:
-    """Scenes that may have pixels in a block; those in another CRS only where there is none in the block's own."""
-    over = [scene for scene in scenes if _meets(block, scene)]
-    own = [scene for scene in over if scene.epsg in (None, block.lattice.epsg)]
-    return own or over
+    """Scenes that may have pixels in a block; those in another CRS last, so that they only fill what is left."""
+    over = [scene for scene in scenes if meets(block, scene)]
+    return sorted(over, key=lambda scene: scene.epsg not in (None, block.lattice.epsg))
 
 
-def _meets(block: Block, scene: Scene) -> bool:
+def meets(block: Block, scene: Scene) -> bool:
     """Whether a scene may have pixels in a block."""
     asset = scene.assets[SCL]
     if asset.epsg == block.lattice.epsg and asset.transform is not None and asset.shape is not None:

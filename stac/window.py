@@ -169,6 +169,8 @@ def on_grid(dataset: Any, geo: Georeference, grid: Grid, *, classes: bool) -> It
         src_nodata=0,
         nodata=0,
         resampling=resampling,
+        # Else GDAL takes the kernel's width from the piece that it warps, and a pixel from the area that is read.
+        **({"XSCALE": 1, "YSCALE": 1} if resampling is Resampling.bilinear else {}),
     ) as vrt:
         yield vrt, Placement(1, 0, 0, grid.shape, (_STRIP_PX, _STRIP_PX))
 
