@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import shapely
 
 from encoder.encoders import open_encoder
 from index.demo import archive_bounds
@@ -50,6 +51,17 @@ def test_how_a_build_runs_may_change_but_not_what_it_makes(config: BuildConfig) 
         make_plan(replace(config, gsd=20), open_encoder("spectral"))
     with pytest.raises(StoreError, match="encoder's weights"):
         make_plan(config, open_encoder("spectral", bands=["B02", "B04"]))
+
+
+def test_a_changed_area_file_is_noticed(config: BuildConfig, tmp_path: Path) -> None:
+    west, south, east, north = map(float, config.area.split(","))
+    path = tmp_path / "area.geojson"
+    path.write_text(shapely.to_geojson(shapely.box(west, south, east, north)))
+    config = replace(config, area=str(path))
+    make_plan(config, open_encoder("spectral"))
+    path.write_text(shapely.to_geojson(shapely.box(west, south, (west + east) / 2, north)))
+    with pytest.raises(StoreError, match="area_sha256"):
+        make_plan(config, open_encoder("spectral"))
 
 
 def test_items_of_another_build_are_noticed(config: BuildConfig) -> None:
