@@ -7,11 +7,12 @@ The series (140 dates, one square kilometre of forest in Romania, EPSG:3035) is 
 
 Truth is made from the pixels, over whole summers, and knows nothing of embeddings: a pixel is *cut in year Y* when the
 75th percentile of its clear summer NDVI (June to mid-September) falls by at least 0.12 from Y−1 to Y. A chip is a
-*clear-cut of Y* when at least a quarter of it is cut in Y. The gallery is every event with both dates in summer whose
-location lies inside the series; an event is a positive when its chip is a clear-cut of the later date's year. Every
-positive is a query; its own location is left out (in the strict score, the eight neighbours too), and a location counts
-once a year. Truth and encoder both see NDVI, so the figure says that a change is found again elsewhere, not that the
-truth is right. Chance is the share of positives among the (location, year) pairs.
+*clear-cut of Y* when at least a quarter of it is cut in Y. The gallery is every event of 2017 to 2020 with both dates
+in summer whose location lies inside the series; an event is a positive when its chip is a clear-cut of the later date's
+year. Every positive is a query; its own location is left out, in the strict score its whole patch of touching chips and
+the eight neighbours too, and a location counts once a year. Intervals draw patches. Truth and encoder both see NDVI, so
+the figure says that a change is found again elsewhere, not that the truth is right. Chance is the share of positives
+among the (location, year) pairs.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from stac.bands import CLEAR_SCL
 from stac.lattice import Location
 
 EPSG, CHIP, DROP, SHARE, K = 3035, 8, 0.12, 0.25, 10
+YEARS = range(2017, 2021)
 FILES = {"10m": {"B02": "B2", "B03": "B3", "B04": "B4", "B08": "B8", "SCL": "SCL"}, "20m": {"B11": "B11"}}
 BANDS = ("B02", "B03", "B04", "B08", "B11")
 
@@ -119,7 +121,7 @@ def cut_years(series: xr.Dataset) -> dict[int, NDArray[np.float32]]:
         warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without a clear date in a summer stays unknown
         for year in range(2016, 2021):
             level[year] = np.nanpercentile(ndvi[(day.year == year) & in_summer(day)], 75, axis=0)
-    return {year: (level[year - 1] - level[year] >= DROP).astype(np.float32) for year in range(2017, 2021)}
+    return {year: (level[year - 1] - level[year] >= DROP).astype(np.float32) for year in YEARS}
 
 
 def in_summer(day: pd.DatetimeIndex) -> NDArray[np.bool_]:
@@ -168,24 +170,29 @@ def score(store: Store, shares: dict[str, dict[int, float]]) -> dict[str, float]
     """Precision@10 over all queries, plain and strict, and chance."""
     events = store.events
     before, after = pd.DatetimeIndex(events["time_before"]), pd.DatetimeIndex(events["time_after"])
-    gallery = in_summer(before) & in_summer(after) & events["location_id"].isin(shares).to_numpy()
     place, year = events["location_id"].to_numpy(), after.year.to_numpy()
+    gallery = in_summer(before) & in_summer(after) & events["location_id"].isin(shares).to_numpy()
+    gallery &= np.isin(year, list(YEARS))
     positive = np.array([g and shares[p].get(y, 0) >= SHARE for g, p, y in zip(gallery, place, year, strict=True)])
     truth = dict(zip(events["event_id"], positive, strict=True))
     inside = dict(zip(events["event_id"], gallery, strict=True))
+    patches = find_patches(set(zip(place[positive], year[positive], strict=True)))
+    patch_of = [patches[key] for key in zip(place[positive], year[positive], strict=True)]
     plain, strict = [], []
-    for event_id in events["event_id"][positive]:
+    for event_id, patch in zip(events["event_id"][positive], patch_of, strict=True):
         query = query_event(store, event_id)
         hits = find_similar(store, query, k=2000)
         hits = hits[[inside[name] for name in hits["event_id"]]]
         hits = hits.assign(year=hits["time_after"].dt.year).drop_duplicates(["location_id", "year"])
         own = hits[hits["location_id"] != query.location_id].head(K)
-        far = hits[~hits["location_id"].isin(neighbours(query.location_id))].head(K)
+        own_patch = {name for (name, _), number in patches.items() if number == patch}
+        far = hits[~hits["location_id"].isin(own_patch | neighbours(query.location_id))].head(K)
         plain.append(np.mean([truth[name] for name in own["event_id"]]))
         strict.append(np.mean([truth[name] for name in far["event_id"]]))
     pairs = pd.DataFrame({"place": place, "year": year, "positive": positive})[gallery]
     once = pairs.groupby(["place", "year"])["positive"].any()
-    low, high = np.quantile(_bootstrap(plain, place[positive]), [0.025, 0.975])
+    low, high = np.quantile(_bootstrap(plain, patch_of), [0.025, 0.975])
+    strict_low, strict_high = np.quantile(_bootstrap(strict, patch_of), [0.025, 0.975])
     return {
         "queries": len(plain),
         "query_locations": len(set(place[positive])),
@@ -193,6 +200,9 @@ def score(store: Store, shares: dict[str, dict[int, float]]) -> dict[str, float]
         "interval_low": float(low),
         "interval_high": float(high),
         "precision_at_10_strict": float(np.mean(strict)),
+        "strict_interval_low": float(strict_low),
+        "strict_interval_high": float(strict_high),
+        "patches": len(set(patch_of)),
         "chance": float(once.mean()),
         "gallery_events": int(gallery.sum()),
         "gallery_location_years": len(once),
@@ -200,11 +210,27 @@ def score(store: Store, shares: dict[str, dict[int, float]]) -> dict[str, float]
     }
 
 
-def _bootstrap(values: list[float], groups: NDArray[np.object_], rounds: int = 2000) -> NDArray[np.float64]:
-    """Means over locations drawn with replacement: queries of one location are not independent."""
-    means = pd.Series(values).groupby(groups).mean().to_numpy()
-    random = np.random.default_rng(0)
-    return means[random.integers(0, len(means), (rounds, len(means)))].mean(axis=1)
+def find_patches(positives: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Number of the patch of each (location, year): chips that touch and were cut in one year are one patch."""
+    patches: dict[tuple[str, int], int] = {}
+    for start in sorted(positives):
+        if start in patches:
+            continue
+        number, todo = len(set(patches.values())), [start]
+        while todo:
+            place, year = todo.pop()
+            if (place, year) in positives and (place, year) not in patches:
+                patches[place, year] = number
+                todo += [(name, year) for name in neighbours(place)]
+    return patches
+
+
+def _bootstrap(values: list[float], groups: list[int], rounds: int = 2000) -> NDArray[np.float64]:
+    """Means over patches drawn with replacement: queries of one patch are not independent."""
+    grouped = pd.Series(values).groupby(np.asarray(groups))
+    sums, counts = grouped.sum().to_numpy(), grouped.count().to_numpy()
+    drawn = np.random.default_rng(0).integers(0, len(sums), (rounds, len(sums)))
+    return sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
 
 
 def main() -> int:
