@@ -142,6 +142,8 @@ def make_plan(config: BuildConfig, encoder: Encoder) -> Plan:
 def _identity(config: BuildConfig, encoder: Encoder, area: Area) -> dict[str, Any]:
     """What makes two builds the same build: arguments, and what the files behind them hold."""
     arguments = {name: value for name, value in asdict(config).items() if name not in FREE}
+    # A GPU embeds in bfloat16, a CPU in float32: one store holds one kind.
+    arguments["embedded_on"] = getattr(getattr(encoder, "device", None), "type", "cpu")
     arguments["area_sha256"] = hashlib.sha256(shapely.to_wkb(area.geometry.normalize())).hexdigest()
     if config.labels:
         arguments["labels_sha256"] = sha256(Path(config.labels))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import shapely
@@ -51,6 +52,16 @@ def test_how_a_build_runs_may_change_but_not_what_it_makes(config: BuildConfig) 
         make_plan(replace(config, gsd=20), open_encoder("spectral"))
     with pytest.raises(StoreError, match="encoder's weights"):
         make_plan(config, open_encoder("spectral", bands=["B02", "B04"]))
+
+
+def test_a_build_begun_on_a_gpu_does_not_go_on_without_one(
+    config: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = open_encoder("random", bands=["B02", "B04"], device="cpu")
+    make_plan(config, encoder)
+    monkeypatch.setattr(encoder, "device", SimpleNamespace(type="cuda"))
+    with pytest.raises(StoreError, match=r"embedded_on cpu \(now cuda\)"):
+        make_plan(config, encoder)
 
 
 def test_a_changed_area_file_is_noticed(config: BuildConfig, tmp_path: Path) -> None:
