@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
+import time
 from pathlib import Path
 
 import pystac
 
 from stac.cli import data_folder
-from stac.errors import StoreError
 from stac.simulate import simulate_archive
 
-from .manifest import Manifest
+from .manifest import STORE_VERSION, Manifest
 from .pipeline import build_store
 from .plan import PLAN, BuildConfig
 
@@ -45,7 +44,7 @@ def demo_config(store: Path) -> BuildConfig:
 
 
 def build_demo(config: BuildConfig, *, progress: bool = False) -> Manifest:
-    """Build the demo store; one that an earlier version of this program made from the demo archive is made anew.
+    """Build the demo store; one of another version of the layout is set aside first, under another name.
 
     Args:
         config: As `demo_config` gives it.
@@ -55,14 +54,16 @@ def build_demo(config: BuildConfig, *, progress: bool = False) -> Manifest:
         DataError: The store's folder holds something else.
         OSError: The disk is full.
     """
-    try:
-        return build_store(config, progress=progress)
-    except StoreError:
-        plan = Path(config.store) / PLAN
-        if not plan.is_file() or f'"catalog": {json.dumps(config.catalog)}' not in plan.read_text(encoding="utf-8"):
-            raise
-        shutil.rmtree(config.store)
-        return build_store(config, progress=progress)
+    plan = Path(config.store) / PLAN
+    if plan.is_file():
+        try:
+            version = json.loads(plan.read_text(encoding="utf-8"))["version"]
+        except (ValueError, KeyError, TypeError):
+            version = STORE_VERSION  # damaged: left to the build, which says so
+        if version != STORE_VERSION:
+            store = Path(config.store)
+            store.rename(store.with_name(f"{store.name}-version-{version}-{time.time_ns()}"))  # nothing is deleted
+    return build_store(config, progress=progress)
 
 
 def archive_bounds(catalog: Path) -> tuple[float, float, float, float]:

@@ -133,7 +133,9 @@ def _read_stamp(out: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads((out / "simulation.json").read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}
+        if not isinstance(content, dict) or not {"plan", "notice", "seed"} <= content.keys():
+            raise ValueError("no stamp of this program")
+        return content
     except (OSError, ValueError) as err:
         raise DataError(
             f"{out} holds something that is no simulated archive",

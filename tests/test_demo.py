@@ -42,6 +42,7 @@ def test_a_demo_store_of_an_earlier_version_is_made_anew(small_demo: Path) -> No
         (small_demo / name).write_text(json.dumps({**content, "version": 0}, indent=1))
     build_demo(demo_config(small_demo))
     assert open_manifest(small_demo).counts["events"] > 0
+    assert len(list(small_demo.parent.glob("demo-version-0-*/manifest.json"))) == 1
 
 
 def test_a_store_of_something_else_is_not_touched(small_demo: Path) -> None:
@@ -52,6 +53,14 @@ def test_a_store_of_something_else_is_not_touched(small_demo: Path) -> None:
     with pytest.raises(StoreError, match="begun with catalog earth-search"):
         build_demo(demo_config(small_demo))
     assert (small_demo / "manifest.json").is_file()
+
+
+def test_other_arguments_never_replace_a_demo_store(small_demo: Path, capsys: pytest.CaptureFixture) -> None:
+    main([])
+    before = (small_demo / "manifest.json").read_bytes()
+    assert main(["--min-clear", "0.9"]) == 2
+    assert "begun with min_clear 0.8 (now 0.9)" in capsys.readouterr().err
+    assert (small_demo / "manifest.json").read_bytes() == before
 
 
 def test_bounds_are_those_of_the_collections(small_archive: Path) -> None:
