@@ -191,7 +191,8 @@ class _Reader:
                 yield day
                 del day  # else the caller's day would stay in memory while the next but one is read
         finally:
-            self.pool.shutdown(wait=False, cancel_futures=True)
+            # The day being read ahead is let finish: a pool that is shut down under it cancels its parts without waking
+            # the thread that waits for them, which then waits for good.
             conductor.shutdown(wait=True, cancel_futures=True)
             self.pool.shutdown(wait=True)
 
