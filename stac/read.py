@@ -191,8 +191,7 @@ class _Reader:
                 yield day
                 del day  # else the caller's day would stay in memory while the next but one is read
         finally:
-            # The day being read ahead is let finish: a pool that is shut down under it cancels its parts without waking
-            # the thread that waits for them, which then waits for good.
+            # First the reader ahead: a pool shut down under it cancels its parts without waking it, and it waits for good.
             conductor.shutdown(wait=True, cancel_futures=True)
             self.pool.shutdown(wait=True)
 
