@@ -191,7 +191,7 @@ class _Reader:
                 yield day
                 del day  # else the caller's day would stay in memory while the next but one is read
         finally:
-            # First the reader ahead: a pool shut down under it cancels its parts without waking it, and it waits for good.
+            # First the reader ahead: a pool shut down under it cancels its parts without waking it. It would never end.
             conductor.shutdown(wait=True, cancel_futures=True)
             self.pool.shutdown(wait=True)
 
