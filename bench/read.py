@@ -1,20 +1,21 @@
 """How fast pixels are read, against other readers and against plain decoding, on the same local files in one run.
 
-    python bench/read.py [--size PX] [--dates N] [--repeats N] [--json FILE]
+    python bench/read.py [--size PX] [--dates N] [--repeats N] [--no-memory] [--json FILE]
 
 Writes Sentinel-2-like COGs (DEFLATE with predictor 2; blocks of 1,024 pixels at 10 m, of 512 at 20 m; a tile origin
 that lies on no chip edge) to a temporary folder and measures, interleaved, medians of the repeats:
 
     ours            iter_days over the area: classification, clear fraction, harmonised bands, all chips cut
-    odc.stac.load   the better of plain loading with a pool of threads and dask chunks of 2,048
+    odc.stac.load   four ways: a pool of threads; dask chunks of 2,048; one dask chunk an image; and that with the
+                    20 m bands loaded at 20 m and repeated by NumPy afterwards (no call of its documentation)
     stackstac       dask chunks of 2,048
     rioxarray       one window per chip, on a sample of chips, extrapolated
     ceiling         whole files decoded with rasterio and nothing else; the best of GDAL's default block cache and 64 MB
 
 Mpix/s counts the files' own pixels that lie under the area (a 20 m pixel once), for all but the ceiling, which counts
 all it decodes. Ours and the ceiling read all dates, the slower readers the first few. Ours takes its memory
-once, as a build of many blocks does (`Buffers`). Four dates differ, more are links to these. Peak memory is taken in
-fresh processes, over one block and over four.
+once, as a build of many blocks does (`Buffers`). Four dates differ, more are links to these. Peak memory comes from
+`bench/read_memory.py`, unless `--no-memory`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -42,59 +42,18 @@ import rasterio
 import shapely
 import xarray as xr
 from affine import Affine
+from read_files import ASSETS, BANDS, CORES, DISTINCT, EPSG, NORTH, WEST, write_files
+from read_memory import memory_table, print_table
 
-from stac.blocks import DEFAULT_BLOCK_PX, Block
+from stac.blocks import Block
 from stac.buffers import Buffers
 from stac.cube import gather_chips
 from stac.items import Asset, Scene
 from stac.lattice import Lattice, to_lonlat
 from stac.read import ReadOptions, iter_days
 
-EPSG, WEST, NORTH, CHIP = 32633, 499_980, 5_200_020, 64
-BANDS = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20, "B12": 20}
-ASSETS = {**BANDS, "SCL": 20}
-CORES = len(os.sched_getaffinity(0))
-SAMPLE = 24
-DISTINCT = 4
-BATCH = 256
+CHIP, SAMPLE, BATCH = 64, 24, 256
 Reader = Callable[[], float]
-
-
-def make_pixels(side: int, gsd: int, seed: int) -> np.ndarray:
-    """Textured ground (side, side) uint16 that compresses about as real reflectance does."""
-    rng = np.random.default_rng(seed)
-    ground = np.full((side, side), 1400, np.float32)
-    for metres, amplitude in ((2560, 350), (640, 200), (160, 100)):
-        cells = -(-side * gsd // metres) + 1
-        coarse = rng.normal(0, amplitude, (cells, cells)).astype(np.float32)
-        at = np.arange(side) * gsd // metres
-        ground += coarse[np.ix_(at, at)]
-    ground += rng.standard_normal((side, side), np.float32) * 26
-    return np.clip(ground, 1, 9000).astype(np.uint16)
-
-
-def write_files(folder: Path, side: int, dates: int) -> float:
-    """Write all dates' files; returns compressed bytes over raw ones."""
-    raw = 0
-    for band, gsd in ASSETS.items():
-        own = side * 10 // gsd
-        ground = make_pixels(own, gsd, seed=sum(map(ord, band)))
-        if band == "SCL":
-            ground = np.array([4, 5, 6, 2], np.uint8)[ground // 64 % 4]
-        block = 1024 if gsd == 10 else 512
-        profile = {"driver": "COG", "blocksize": block, "compress": "DEFLATE", "predictor": "YES", "num_threads": CORES}
-        size = {"width": own, "height": own, "count": 1, "dtype": ground.dtype, "crs": EPSG, "nodata": 0}
-        where = Affine(gsd, 0, WEST, 0, -gsd, NORTH)
-        for day in range(dates):
-            path = folder / f"{day}_{band}.tif"
-            raw += ground.nbytes
-            if day >= DISTINCT:
-                path.hardlink_to(folder / f"{day % DISTINCT}_{band}.tif")
-                continue
-            ground = np.roll(ground, 97, axis=0)  # other bytes for each date
-            with rasterio.open(path, "w", transform=where, **size, **profile, overviews="NONE") as out:
-                out.write(ground, 1)
-    return sum(path.stat().st_size for path in folder.iterdir()) / raw
 
 
 class Bench:
@@ -169,19 +128,29 @@ class Bench:
                 total += float(gather_chips(day.cube, list(BANDS), CHIP, rows[part], cols[part], batch)[-1, -1, -1, -1])
         return total
 
-    def odc(self, chunks: dict[str, int] | None) -> float:
-        """odc.stac.load, one date after the other, with threads."""
+    def odc(self, chunks: dict[str, int] | None, *, native: bool = False) -> float:
+        """odc.stac.load, one date after the other, with threads; `native` loads 20 m bands at 20 m, then repeats."""
         import dask
         import odc.stac
         from odc.geo.geobox import GeoBox
 
-        box = GeoBox(self.block.shape, self.block.transform, f"EPSG:{EPSG}")
+        height, width = self.block.shape
+        pool = {"pool": CORES} if chunks is None else {}
+        steps = (10, 20) if native else (None,)
         total = 0.0
         for item in self.items():
-            pool = {"pool": CORES} if chunks is None else {}
-            with dask.config.set(scheduler="threads", num_workers=CORES):
-                loaded = odc.stac.load([item], bands=list(ASSETS), geobox=box, chunks=chunks, **pool).load()
-            total += float(loaded["B02"].values[0, -1].mean())
+            for step in steps:
+                bands = [name for name, gsd in ASSETS.items() if step in {None, gsd}]
+                scale = (step or 10) // 10
+                where = self.block.transform * Affine.scale(scale)
+                box = GeoBox((height // scale, width // scale), where, f"EPSG:{EPSG}")
+                with dask.config.set(scheduler="threads", num_workers=CORES):
+                    loaded = odc.stac.load([item], bands=bands, geobox=box, chunks=chunks, **pool).load()
+                for band in bands:
+                    values = loaded[band].values[0]
+                    if scale > 1:
+                        values = values.repeat(scale, 0).repeat(scale, 1)
+                    total += float(values[-1, -1])
         return total
 
     def stackstac(self) -> float:
@@ -240,37 +209,6 @@ def measure(read: Reader) -> tuple[float, float]:
     return wall, after.user - before.user + after.system - before.system
 
 
-def peak_memory(folder: Path, side: int, dates: int, blocks: int) -> tuple[float, float]:
-    """Peak resident memory, MB, of a fresh process: before reading, and after reading `blocks` blocks one by one."""
-    arguments = [sys.executable, __file__, "--peak-of", str(folder), "--size", str(side), "--dates", str(dates)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
-        [*arguments, "--blocks", str(blocks)], check=True, capture_output=True, text=True, env=environment
-    )
-    before, after = json.loads(done.stdout)
-    return before, after
-
-
-def peak_mb() -> float:
-    """Peak resident memory of this process so far, MB (getrusage would give the parent's, where that is more)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def read_blocks(folder: Path, side: int, dates: int, blocks: int) -> None:
-    """Read the area's quarters, one block each; print peak memory before and after, MB."""
-    bench = Bench(folder, side, dates)
-    half = min(bench.block.mask.shape) // 2
-    days = bench.days()
-    peaks = [peak_mb()]
-    for number in range(blocks):
-        col0, row0 = bench.block.col0 + number % 2 * half, bench.block.row0 + number // 2 * half
-        quarter = Block(bench.block.lattice, f"q{number}", col0, row0, np.ones((half, half), bool))
-        list(map(type, iter_days(quarter, days, list(BANDS))))  # keeps no day
-    peaks.append(peak_mb())
-    print(json.dumps(peaks))
-
-
 def compare(bench: Bench, repeats: int) -> list[dict[str, Any]]:
     """Run all readers, interleaved, and give the median of each: Mpix/s by the clock and by the processor."""
     chips = bench.block.mask.size * bench.dates
@@ -281,6 +219,8 @@ def compare(bench: Bench, repeats: int) -> list[dict[str, Any]]:
         "ours": (bench.ours, bench.needed),
         "odc.stac.load, pool": (lambda: bench.odc(None), few),
         "odc.stac.load, dask 2048": (lambda: bench.odc({"x": 2048, "y": 2048}), few),
+        "odc.stac.load, dask whole image": (lambda: bench.odc({"x": -1, "y": -1}), few),
+        "odc.stac.load, 20 m repeated by hand": (lambda: bench.odc({"x": -1, "y": -1}, native=True), few),
         "stackstac, dask 2048": (bench.stackstac, few),
         f"rioxarray per chip, {SAMPLE} of {chips} chips": (bench.rioxarray, bench.needed * SAMPLE / chips),
     }
@@ -297,16 +237,25 @@ def compare(bench: Bench, repeats: int) -> list[dict[str, Any]]:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Ratios of ours to the best ceiling and to the best odc.stac.load, by the clock and by the processor."""
-
-    def best(prefix: str, key: str) -> float:
-        return max(float(row[key]) for row in rows if row["reader"].startswith(prefix))
-
-    return {
-        f"{label} ({unit})": best("ours", key) / best(prefix, key)
-        for prefix, label in (("ceiling", "ours / ceiling"), ("odc", "ours / odc.stac.load"))
-        for key, unit in (("mpix_s", "wall"), ("mpix_cpu_s", "processor"))
+    """Ratios of ours to the best ceiling and to odc.stac.load, by the clock and by the processor."""
+    against = {
+        "the ceiling": ("ceiling",),
+        "odc.stac.load, usual calls": ("odc.stac.load, pool", "odc.stac.load, dask 2048"),
+        "odc.stac.load, the fastest way": ("odc.stac.load",),
+        "stackstac": ("stackstac",),
     }
+
+    def best(starts: tuple[str, ...], key: str) -> float:
+        return max(float(row[key]) for row in rows if row["reader"].startswith(starts))
+
+    units = (("mpix_s", "wall"), ("mpix_cpu_s", "processor"))
+    ratios = {
+        f"ours / {label} ({unit})": best(("ours",), key) / best(starts, key)
+        for label, starts in against.items()
+        for key, unit in units
+    }
+    limit = {f"the ceiling / odc's fastest ({unit})": best(("ceiling",), k) / best(("odc",), k) for k, unit in units}
+    return ratios | limit
 
 
 def context(bench: Bench, compression: float, seconds: float) -> dict[str, Any]:
@@ -331,38 +280,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dates", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--blocks", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--no-memory", action="store_true", help="leave out peak memory, which takes two minutes")
     given = parser.parse_args(argv)
-    if given.peak_of is not None:
-        read_blocks(given.peak_of, given.size, given.dates, given.blocks)
-        return 0
     with tempfile.TemporaryDirectory(prefix="bench-read-") as name:
         start = time.perf_counter()
         compression = write_files(Path(name), given.size, given.dates)
         bench = Bench(Path(name), given.size, given.dates)
         told = context(bench, compression, time.perf_counter() - start)
         rows = compare(bench, given.repeats)
-        one, four = (peak_memory(Path(name), given.size, given.dates, blocks) for blocks in (1, 4))
-    side = min(bench.block.mask.shape) // 2 * CHIP
-    per_pixel = (one[1] - one[0]) * 2**20 / side**2
-    memory = {
-        "block_px": side,
-        "peak_mb_one_block": one[1],
-        "peak_mb_four_blocks": four[1],
-        "before_reading_mb": one[0],
-        "bytes_per_pixel": per_pixel,
-        "default_block_gb_extrapolated": per_pixel * DEFAULT_BLOCK_PX**2 / 2**30,
-        "bands": len(BANDS),
-    }
     ratios = summary(rows)
     for key, value in told.items():
         print(f"{key:10}{value}")
     print(f"\n{'reader':44}{'Mpix/s':>8}{'Mpix/cpu-s':>12}{'s':>9}")
     for row in rows:
         print(f"{row['reader']:44}{row['mpix_s']:8.1f}{row['mpix_cpu_s']:12.1f}{row['seconds']:9.2f}")
-    print("\n" + "\n".join(f"{key:36}{value:6.2f}" for key, value in ratios.items()))
-    print("\n" + "\n".join(f"{key:36}{value:10.1f}" for key, value in memory.items()))
+    print("\n" + "\n".join(f"{key:48}{value:6.2f}" for key, value in ratios.items()) + "\n")
+    memory = [] if given.no_memory else memory_table()
+    print_table(memory)
     if given.json:
         given.json.write_text(
             json.dumps({"context": told, "readers": rows, "ratios": ratios, "memory": memory}, indent=1)

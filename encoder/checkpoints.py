@@ -8,20 +8,24 @@ Published layouts (S is a position in `Sequential(conv1, bn1, relu, maxpool, lay
                                                             https://github.com/facebookresearch/moco
     torchvision, timm, others `NAME`, classifier `fc`
 
-Security: a `.pth` or `.ckpt` is a pickle, and unpickling can run any code. Files are read with `weights_only=True`,
-which rebuilds tensors and plain containers only. Lightning checkpoints hold objects of classes that are not installed
-here; each such class or function is replaced by an inert stand-in that runs nothing, so the tensors can still be read.
+Security: a `.pth` or `.ckpt` is a pickle, and unpickling can run any code. Here the unpickler knows the few names of
+which tensors and plain containers are made (Python's documentation, pickle, "Restricting Globals"); every other class
+or function that a file names, as Lightning's checkpoints do, is replaced by an inert stand-in that runs nothing.
 """
 
 from __future__ import annotations
 
+import codecs
 import pickle
+import tarfile
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -41,47 +45,94 @@ _PREFIXES = ("module.encoder_q.", "encoder_q.", "module.backbone.", "backbone.",
 _DO = "pass the original file as it was published, or save the network by encoder.weights.save_weights"
 
 
-class _Record:
-    """Stands for any instance of an unknown class; a plain ordered dictionary takes its place."""
+class _Inert(dict[Any, Any]):
+    """Stands for any class or function of a pickle that is not known to be harmless, and for what it would have made.
 
-    def __new__(cls, *_args: Any, **_named: Any) -> OrderedDict[Any, Any]:  # type: ignore[misc]
-        return OrderedDict()
+    It takes whatever an unpickler may do to an object and does nothing, save to keep items, as a dictionary's own.
+    """
 
-
-class _Blank:
-    """Stands for NumPy scalars and their types, whose state is no dictionary."""
+    def __new__(cls, *_args: Any, **_named: Any) -> Self:
+        return super().__new__(cls)
 
     def __init__(self, *_args: Any, **_named: Any) -> None:
-        pass
+        super().__init__()
+
+    def __call__(self, *_args: Any, **_named: Any) -> _Inert:
+        return _Inert()
 
     def __setstate__(self, _state: Any) -> None:
         pass
 
+    def append(self, _item: Any) -> None:
+        """Drop an item, where the object would have been a list."""
 
-def _stand_ins(path: Path) -> list[Any]:
-    """An inert stand-in for each class or function that the pickle names and that is not known to be harmless."""
-    if not zipfile.is_zipfile(path):
-        return []  # files of before torch 1.6: read with the plain list of harmless classes
-    names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    return [(_Blank if name.startswith("numpy.") else _Record, name) for name in names]
+    extend = add = append
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Builds tensors and plain containers, and stand-ins for everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The object of that name when it is harmless, else a stand-in."""
+        if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype | torch.layout):
+            return getattr(torch, name)
+        return _HARMLESS.get((module, name), _Inert)
+
+
+_HARMLESS: Mapping[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor"): torch._utils._rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
+    ("torch", "Size"): torch.Size,
+    ("torch", "device"): torch.device,
+    ("torch.storage", "UntypedStorage"): torch.UntypedStorage,
+    ("_codecs", "encode"): codecs.encode,
+}
+
+
+def _load(file: Any, **options: Any) -> Any:
+    """`pickle.load` by the unpickler above."""
+    return _Unpickler(file, **options).load()
+
+
+_PICKLE = SimpleNamespace(Unpickler=_Unpickler, load=_load, __name__=__name__)
+"""What torch.load takes for a pickle module."""
 
 
 def read_pickle(path: Path) -> Any:
     """What a torch file holds, without running any of it.
 
     Raises:
-        WeightsError: It is no torch file, is damaged, or cannot be read without running code.
+        WeightsError: It is no torch file, or is damaged.
+        OSError: The file cannot be opened.
     """
     try:
-        with torch.serialization.safe_globals(_stand_ins(path)):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, TypeError, KeyError, AttributeError) as err:
+        _refuse_other_archives(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of classes whose source is not here
+            return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_PICKLE)
+    except OSError:
+        raise
+    except Exception as err:  # a broken pickle can raise anything
         reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
         raise WeightsError(
-            f"{path.name} cannot be read as weights ({reason[:160]})",
-            "a torch file of tensors that can be read without running code",
-            _DO,
+            f"{path.name} cannot be read as weights ({reason[:160]})", "a whole torch file of tensors", _DO
         ) from err
+
+
+def _refuse_other_archives(path: Path) -> None:
+    """Refuse what torch.load would read by other means than the unpickler: programs (TorchScript) and tar archives."""
+    kind = "tar archive" if tarfile.is_tarfile(path) else ""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("constants.pkl") for name in archive.namelist()):
+                kind = "TorchScript program"
+    if kind:
+        raise ValueError(f"it is a {kind}")
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,14 +61,25 @@ def norm_device(device: str) -> str:
         WeightsError: The device is unknown or not there.
     """
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as err:
-        raise WeightsError(f"device '{device}'", "auto, cpu or cuda", "correct the device") from err
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise WeightsError("no CUDA device here", f"one, for the device '{device}'", "use the device auto or cpu")
+        return "cuda" if _count_gpus() else "cpu"
+    match = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", device)
+    if match is None:
+        raise WeightsError(f"device '{device}'", "auto, cpu, cuda, or cuda:1 and so on", "correct --device")
+    count = _count_gpus()
+    if device != "cpu" and int(match[1] or 0) >= count:
+        raise WeightsError(
+            f"{count or 'no'} CUDA device{'' if count == 1 else 's'} here",
+            f"one for the device '{device}'",
+            "use --device auto or cpu",
+        )
     return device
+
+
+def _count_gpus() -> int:
+    """CUDA devices that torch can use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch tells of drivers that do not fit; the count says enough
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str = "auto", seed: int = 0) -> Encoder:
@@ -77,12 +90,14 @@ def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str =
         bands: Bands in the order of the chips' axis C; None for the encoder's own. `spectral`, `random` and the
             ImageNet networks take any; other weights only their own.
         device: `auto`, `cpu`, `cuda`, `cuda:1` …; `spectral` runs on the CPU always.
-        seed: For parameters drawn at random.
+        seed: For parameters drawn at random; 0 … 2⁶³ - 1.
 
     Raises:
-        WeightsError: The name is unknown, or the weights are missing, of another kind, or made for other bands.
+        WeightsError: Name, device or seed are not valid, or the weights are missing, of another kind or of other bands.
     """
     where = norm_device(device)
+    if not 0 <= seed < 2**63:
+        raise WeightsError(f"the seed {seed}", "a number from 0 to 2^63 - 1", "correct --seed")
     try:
         wanted = None if bands is None else norm_bands(bands)
     except ItemError as err:

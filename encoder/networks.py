@@ -68,7 +68,7 @@ def load_parameters(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put parameters into a network; all of them must fit, save batch counters, which old files lack.
 
     Raises:
-        WeightsError: Some are missing, left over, or of another shape.
+        WeightsError: Some are missing, left over, of another shape, or hold NaN or infinity.
     """
     wanted = network.state_dict()
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
@@ -80,6 +80,13 @@ def load_parameters(network: nn.Module, state: Mapping[str, Tensor]) -> None:
             f"shape (first: {(missing + extra + shapes)[0]})",
             "those of timm's ResNet without its classifier",
             "check the architecture in the JSON, or pass the original file",
+        )
+    odd = [k for k, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if odd:
+        raise WeightsError(
+            f"{len(odd)} parameters hold NaN or infinity (first: {odd[0]})",
+            "finite numbers",
+            "use weights of a training that did not diverge",
         )
     network.load_state_dict(dict(state), strict=False)
 

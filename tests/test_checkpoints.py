@@ -1,8 +1,15 @@
 import argparse
+import collections
+import datetime
+import enum
+import functools
 import os
+import pathlib
 import pickle
 import sys
+import tarfile
 import types
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -87,21 +94,61 @@ def _foreign(name, bases=(object,)):
     return made
 
 
-def test_lightning_files_with_unknown_classes_are_read(tmp_path, source):
-    network, sequential, maps = source
-    content = _layouts(network, sequential)["seco_resnet18_1m.ckpt"]
+class _Slotted:
+    __slots__ = ("rate",)
+    __module__ = "seco_datamodule_gone"
+
+
+class _Colour(enum.Enum):
+    RED = 1
+
+
+def _hyper_parameters():
+    """What Lightning keeps beside the tensors: instances of classes that are not installed here, and of many kinds."""
     module = _foreign("DataModule")()
     module.batch, module.args = 256, argparse.Namespace(lr=0.03)
-    attributes = _foreign("AttributeDict", (dict,))(emb_dim=128, data=module)
+    _Slotted.__qualname__ = "Slotted"
+    sys.modules["seco_datamodule_gone"].Slotted = _Slotted
+    slotted = _Slotted()
+    slotted.rate = 0.5
+    kinds = {
+        "partial": functools.partial(print, sep=","),
+        "deque": collections.deque([1, 2], maxlen=3),
+        "enum": _Colour.RED,
+        "path": pathlib.PurePosixPath("a/b"),
+        "when": datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC),
+        "set": {1, 2},
+        "list": _foreign("Strings", (list,))(["a", "b"]),
+        "slotted": slotted,
+    }
+    return _foreign("AttributeDict", (dict,))(emb_dim=128, data=module, **kinds)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_lightning_files_with_unknown_classes_are_read(tmp_path, source, zipped):
+    network, sequential, maps = source
+    content = _layouts(network, sequential)["seco_resnet18_1m.ckpt"]
     best = {"best_model_score": np.float64(1.5), "limits": np.arange(3)}
-    content |= {"hyper_parameters": attributes, "callbacks": {_foreign("ModelCheckpoint"): best}}
-    torch.save(content, tmp_path / "resnet18_caco.ckpt")
+    content |= {"hyper_parameters": _hyper_parameters(), "callbacks": {_foreign("ModelCheckpoint"): best}}
+    torch.save(content, tmp_path / "resnet18_caco.ckpt", _use_new_zipfile_serialization=zipped)
     del sys.modules["seco_datamodule_gone"]
     spec, state = open_checkpoint(tmp_path / "resnet18_caco.ckpt")
     loaded = new_network(spec.arch, 3)
     load_parameters(loaded, state)
     with torch.inference_mode():
         assert torch.equal(loaded.forward_features(X), maps)
+
+
+def test_programs_and_tar_archives_are_refused(tmp_path):
+    torch.save({"a": torch.zeros(1)}, tmp_path / "program.pt")
+    with zipfile.ZipFile(tmp_path / "program.pt", "a") as archive:
+        archive.writestr("program/constants.pkl", b"")  # what tells a program from tensors
+    (tmp_path / "a").write_text("x")
+    with tarfile.open(tmp_path / "old.tar", "w") as archive:
+        archive.add(tmp_path / "a", "pickle")
+    for name, kind in (("program.pt", "TorchScript"), ("old.tar", "tar archive")):
+        with pytest.raises(WeightsError, match=kind):
+            open_checkpoint(tmp_path / name)
 
 
 class _Malice:

@@ -8,6 +8,7 @@ import torchvision
 
 from encoder import encoders
 from encoder.encoders import list_encoders, norm_device, open_encoder
+from encoder.networks import new_network
 from encoder.normalization import CACO
 from encoder.weights import save_weights
 from stac.bands import RGB
@@ -75,6 +76,14 @@ def test_a_published_checkpoint_opens_by_its_path(tmp_path):
         open_encoder(str(tmp_path / "resnet18_caco_geo_1m_200.pth"), bands=("B02", "B03", "B04"))
 
 
+def test_weights_that_diverged_are_refused(tmp_path):
+    state = new_network("resnet18", 3).state_dict()
+    state["layer1.0.conv1.weight"][0, 0, 0, 0] = float("nan")
+    torch.save(state, tmp_path / "diverged.pth")
+    with pytest.raises(WeightsError, match=r"NaN or infinity \(first: layer1.0.conv1.weight\)"):
+        open_encoder(str(tmp_path / "diverged.pth"), device="cpu")
+
+
 @pytest.mark.parametrize(
     ("name", "bands", "do"),
     [
@@ -94,11 +103,21 @@ def test_wrong_input_gets_a_sentence(name, bands, do):
 def test_devices_are_checked(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert norm_device("auto") == norm_device("cpu") == "cpu"
-    for device in ("cuda", "tpu?"):
+    for device in ("cuda", "cuda:99", "tpu?", "meta", "mps", ""):
         with pytest.raises(WeightsError):
             norm_device(device)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert norm_device("auto") == "cuda"
+    assert norm_device("cuda:1") == "cuda:1"
+    with pytest.raises(WeightsError, match="2 CUDA devices here"):
+        norm_device("cuda:2")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_seeds_are_checked(seed):
+    with pytest.raises(WeightsError, match="--seed"):
+        open_encoder("random", device="cpu", seed=seed)
 
 
 def test_every_listed_name_is_known():
