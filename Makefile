@@ -1,7 +1,7 @@
 # make demo    environment, simulated archive, store, and the app on its address
 # make test    environment and the whole test suite
 # make check   ruff, format, types
-# make serve   the app alone
+# make serve   the app alone; PORT=8502 and ADDRESS=0.0.0.0 say where, for both
 # make screenshot   docs/screenshot.png from the running demo
 # make gpu     what wants a GPU: its tests and its measurements
 
@@ -10,18 +10,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 ADDRESS ?= 127.0.0.1
+APP = $(BIN)/streamlit run streamlit_app.py --server.address $(ADDRESS) --server.port $(PORT) --server.headless true
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: demo serve test check screenshot gpu clean
+.PHONY: demo serve free-port test check screenshot gpu clean
 
-demo: $(READY)
+demo: free-port $(READY)
 	$(BIN)/python -m index.build
 	@echo "the map: http://$(ADDRESS):$(PORT)"
-	$(BIN)/streamlit run streamlit_app.py --server.address $(ADDRESS) --server.port $(PORT) --server.headless true
+	$(APP)
 
-serve: $(READY)
-	$(BIN)/streamlit run streamlit_app.py --server.address $(ADDRESS) --server.port $(PORT) --server.headless true
+serve: free-port $(READY)
+	$(APP)
+
+# Asked first: an environment and a store take minutes.
+free-port:
+	@$(PYTHON) -c 'import socket; socket.create_server(("$(ADDRESS)", $(PORT)))' 2>/dev/null || \
+	{ echo "$(ADDRESS):$(PORT) is in use or cannot be served: stop what runs there, or choose another port," \
+	"such as make $(or $(MAKECMDGOALS),demo) PORT=8502" >&2; exit 2; }
 
 test: $(TEST_READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

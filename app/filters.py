@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from stac.area import Area, norm_area
+from stac.errors import AreaError
 from stac.period import Period
 from stac.places import find_place
 
@@ -25,6 +26,18 @@ class Place:
 
     name: str
     area: Area = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What hits have to pass."""
+
+    place: Place | None = None
+    """None for everywhere."""
+    period: Period | None = None
+    """None for any time."""
+    wrong: bool = False
+    """A filter was given that means nothing: nothing passes until it is mended."""
 
 
 def resolve_place(text: str) -> Place | None:
@@ -41,7 +54,10 @@ def resolve_place(text: str) -> Place | None:
         return None
     if _BOX.fullmatch(text):
         return Place(text, norm_area(text))
-    found = find_place(text)
+    try:
+        found = find_place(text)
+    except AreaError as err:  # the commands take files too, the page does not
+        raise AreaError(err.found, err.expected, "correct the name, or give W,S,E,N in degrees") from None
     return Place(found.name, Area(found.name, norm_area(found.geometry).geometry))
 
 

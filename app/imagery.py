@@ -30,7 +30,7 @@ from stac.errors import DataError, ReadError
 from stac.files import write_whole
 from stac.items import Scene
 from stac.lattice import Location
-from stac.raster import ReadOptions
+from stac.raster import ReadOptions, UnreachableError
 from stac.read import read_location
 
 SMALLEST_MARGIN_PX = 48
@@ -249,10 +249,12 @@ class ChipPictures:
 
 
 def _reason(err: Exception) -> str:
-    """Why a read failed, in a few words: the innermost reason, without folders."""
-    text = err.found if isinstance(err, DataError) else str(getattr(err, "strerror", None) or type(err).__name__)
-    inner = re.search(r"\(\d{4}-\d\d-\d\d: (.*)\)$", text)  # `read_cube` lists what failed by day
-    return _FOLDERS.sub("", inner[1] if inner else text)[:160].rstrip(" .")
+    """Why a read failed, in a few words, without folders."""
+    if isinstance(err, UnreachableError):
+        text = err.reason
+    else:
+        text = err.found if isinstance(err, DataError) else str(getattr(err, "strerror", None) or type(err).__name__)
+    return _FOLDERS.sub("", text)[:160].rstrip(" .")
 
 
 def _key(request: ShotRequest, scenes: Sequence[Scene], bands: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from streamlit_folium import st_folium
 
 from .filters import bounds_text
-from .mapview import OSM_CREDIT, OSM_TILES, BaseMap, chip_layer, find_clicked, new_base_map
+from .mapview import OSM_CREDIT, OSM_TILES, BaseMap, chip_layer, find_clicked, new_base_map, unrolled_bounds
 from .picking import Found, pick, show_hit
 from .session import OpenStore, overview_uri
 from .stores import MANIFEST
@@ -55,7 +55,7 @@ def show_map(store: OpenStore, found: Found, strongest: gpd.GeoDataFrame, path: 
 
 def map_height(area: BaseGeometry) -> int:
     """Height of the map, pixels: the area fills it, within what a page can bear."""
-    west, south, east, north = area.bounds
+    west, south, east, north = unrolled_bounds(area)
     wide = max((east - west) * math.cos(math.radians((south + north) / 2)), 1e-9)
     return round(min(max(MAP_WIDTH * (north - south) / wide + 24, 370), 520))
 

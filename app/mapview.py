@@ -7,7 +7,7 @@ are drawn only where a person asks for them.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,11 +15,14 @@ import folium
 import geopandas as gpd
 import numpy as np
 import shapely
+import shapely.affinity
 from branca.element import Element, Figure, MacroElement
 from folium.template import Template
 from numpy.typing import NDArray
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
+
+from stac.antimeridian import Bbox, bboxes
 
 from .words import event_title, interval_text, number_text
 
@@ -62,20 +65,24 @@ class _Land(MacroElement):
         {% macro script(this, kwargs) %}
         {{ this._parent.get_name() }}.createPane("land").style.zIndex = 150;
         fetch({{ this.address|tojson }}).then((answer) => answer.json()).then((land) => {
-            L.geoJSON(land, {
-                pane: "land", interactive: false, renderer: L.canvas({pane: "land"}),
-                style: {{ this.look|tojson }},
-            }).addTo({{ this._parent.get_name() }});
+            for (const turn of {{ this.turns|tojson }}) {
+                L.geoJSON(land, {
+                    pane: "land", interactive: false, renderer: L.canvas({pane: "land"}),
+                    coordsToLatLng: ([lon, lat]) => L.latLng(lat, lon + turn),
+                    style: {{ this.look|tojson }},
+                }).addTo({{ this._parent.get_name() }});
+            }
         });
         {% endmacro %}
         """
     )
 
-    def __init__(self, address: str, look: Mapping[str, Any]) -> None:
-        """Draw the GeoJSON at `address` with a Leaflet path style."""
+    def __init__(self, address: str, look: Mapping[str, Any], turns: Sequence[int]) -> None:
+        """Draw the GeoJSON at `address` with a Leaflet path style, once for each of `turns` (degrees eastwards)."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._name = "Land"
         self.address = address
+        self.turns = list(turns)
         self.look = dict(look)
 
 
@@ -94,17 +101,18 @@ def new_base_map(base: BaseMap) -> folium.Map:
     cast(Figure, shown.get_root()).header.add_child(Element(_style(base.dark)), name="look")
     land, border = ("#20272B", "#39444B") if base.dark else ("#EFEDE7", "#C9C5BA")
     look = {"color": border, "weight": 0.8, "fillColor": land, "fillOpacity": 1}
-    shown.add_child(_Land(f"{base.static}/world.json", look))
+    west, south, east, north = unrolled_bounds(base.area)
+    shown.add_child(_Land(f"{base.static}/world.json", look, (0, 360) if east > 180 else (0,)))
     if base.tiles:
         folium.TileLayer(base.tiles, attr=html.escape(base.credit), max_zoom=19).add_to(shown)
     if base.picture and base.picture_bbox:
-        west, south, east, north = base.picture_bbox
+        left, bottom, right, top = base.picture_bbox
         folium.raster_layers.ImageOverlay(
-            base.picture, [[south, west], [north, east]], opacity=1, pane="tilePane", alt="True colour of the area"
+            base.picture, [[bottom, left], [top, right]], opacity=1, pane="tilePane", alt="True colour of the area"
         ).add_to(shown)
     line = {"color": "#8FA3AD" if base.dark else "#5B6B73", "weight": 1.2, "dashArray": "4 4", "fill": False}
-    folium.GeoJson(mapping(base.area), style_function=lambda _: line, interactive=False, smooth_factor=0).add_to(shown)
-    west, south, east, north = base.area.bounds
+    outline = mapping(unroll(base.area, west))
+    folium.GeoJson(outline, style_function=lambda _: line, interactive=False, smooth_factor=0).add_to(shown)
     shown.fit_bounds([[south, west], [north, east]], padding=(12, 12))
     return shown
 
@@ -126,6 +134,34 @@ def _style(dark: bool) -> str:
     </style>"""
 
 
+def unrolled_bounds(area: BaseGeometry) -> Bbox:
+    """West, south, east, north of an area in one piece, degrees: `east` goes beyond 180 across the antimeridian.
+
+    Args:
+        area: Split at the antimeridian, as `stac.area` gives it.
+    """
+    boxes = bboxes(area)
+    if len(boxes) < 2:
+        return area.bounds
+    (west, south, _, north), (_, low, east, high) = boxes
+    return west, min(south, low), east + 360, max(north, high)
+
+
+def unroll(geometry: BaseGeometry, west: float) -> BaseGeometry:
+    """A geometry drawn where it belongs on a map that begins at a longitude: no part lies a turn of the globe away.
+
+    Args:
+        geometry: A polygon or several, degrees; each within one turn.
+        west: Left edge of the map, degrees.
+    """
+    moved = []
+    for part in shapely.get_parts(geometry):
+        left, _, right, _ = part.bounds
+        turns = np.floor(((left + right) / 2 - west) / 360)  # by the middle: an edge may lie on the map's own
+        moved.append(shapely.affinity.translate(part, -360 * turns) if turns else part)
+    return moved[0] if len(moved) == 1 else shapely.union_all(moved)
+
+
 def chip_layer(
     area: BaseGeometry,
     *,
@@ -144,18 +180,20 @@ def chip_layer(
         shown: `event_id` of the hit that is shown below the map.
     """
     group = folium.FeatureGroup(name="changes")
-    features = _features(events.iloc[::-1], EVENT_RAMP, "magnitude", faint=hits is not None)
+    west, south, east, north = unrolled_bounds(area)
+    # Chips may stick out of the area; those of a turn further are meant for its other end.
+    left = (west + east) / 2 - 180
+    features = _features(events.iloc[::-1], EVENT_RAMP, "magnitude", left, faint=hits is not None)
     if hits is not None:
-        features += _features(hits.iloc[::-1], HIT_RAMP, "score", faint=False, shown=shown)
+        features += _features(hits.iloc[::-1], HIT_RAMP, "score", left, faint=False, shown=shown)
     if picked is not None:
         look = {"color": PICKED_COLOUR, "weight": 3, "fillColor": PICKED_COLOUR, "fillOpacity": 0.12}
         tip = "<b>Picked</b><br>" + _tip(picked.iloc[0])
-        features.append(_feature(picked.geometry.iloc[0], look, tip))
+        features.append(_feature(picked.geometry.iloc[0], look, tip, left))
     if not features:
         return group
-    width = max(area.bounds[2] - area.bounds[0], area.bounds[3] - area.bounds[1], 1e-9)
-    chip = features[-1]["geometry"]["coordinates"][0]
-    dots = (max(x for x, _ in chip) - min(x for x, _ in chip)) / width < SMALLEST_CHIP
+    chip = shapely.geometry.shape(features[-1]["geometry"]).bounds
+    dots = (chip[2] - chip[0]) / max(east - west, north - south, 1e-9) < SMALLEST_CHIP
     if dots:
         for feature in features:
             centre = shapely.centroid(shapely.geometry.shape(feature["geometry"]))
@@ -165,16 +203,16 @@ def chip_layer(
         style_function=lambda feature: feature["properties"]["look"],
         highlight_function=lambda _: {"weight": 3, "fillOpacity": 0.75},
         marker=folium.CircleMarker(radius=6) if dots else None,
-        tooltip=folium.GeoJsonTooltip(["tip"], labels=False, sticky=False, direction="top"),
+        tooltip=folium.GeoJsonTooltip(["tip"], labels=False, sticky=False, direction="auto"),
         smooth_factor=0,
     ).add_to(group)
     return group
 
 
 def _features(
-    rows: gpd.GeoDataFrame, ramp: tuple[str, ...], value: str, *, faint: bool, shown: str | None = None
+    rows: gpd.GeoDataFrame, ramp: tuple[str, ...], value: str, left: float, *, faint: bool, shown: str | None = None
 ) -> list[dict[str, Any]]:
-    """One GeoJSON feature for each row, coloured by a column."""
+    """One GeoJSON feature for each row, coloured by a column; `left` is the map's left edge, degrees."""
     colours = ramp_colours(rows[value].to_numpy(np.float64), ramp)
     features = []
     for (_, row), colour in zip(rows.iterrows(), colours, strict=True):
@@ -185,12 +223,12 @@ def _features(
             look |= {"weight": 0.7, "fillOpacity": 0.04, "opacity": 0.3}
         if shown is not None and row["event_id"] == shown:
             look |= {"color": "#FFFFFF", "weight": 4, "fillOpacity": 0.65}
-        features.append(_feature(row.geometry, look, _tip(row)))
+        features.append(_feature(row.geometry, look, _tip(row), left))
     return features
 
 
-def _feature(geometry: BaseGeometry, look: dict[str, Any], tip: str) -> dict[str, Any]:
-    return {"type": "Feature", "geometry": _plain(geometry), "properties": {"look": look, "tip": tip}}
+def _feature(geometry: BaseGeometry, look: dict[str, Any], tip: str, left: float) -> dict[str, Any]:
+    return {"type": "Feature", "geometry": _plain(unroll(geometry, left)), "properties": {"look": look, "tip": tip}}
 
 
 def _plain(geometry: BaseGeometry) -> dict[str, Any]:
@@ -235,11 +273,13 @@ def find_clicked(lon: float, lat: float, *layers: gpd.GeoDataFrame | None) -> st
         lat: Degrees.
         layers: Tables of events, each in its own order of preference.
     """
-    point = shapely.Point((lon + 180) % 360 - 180, lat)
+    lon = (lon + 180) % 360 - 180
+    points = [shapely.Point(lon + turn, lat) for turn in (0, 360, -360)]  # a chip across the antimeridian goes beyond
     for layer in layers:
         if layer is None or layer.empty:
             continue
-        inside = np.nonzero(shapely.intersects(layer.geometry.to_numpy(), point))[0]
+        chips = layer.geometry.to_numpy()
+        inside = np.flatnonzero(np.any([shapely.intersects(chips, point) for point in points], axis=0))
         if inside.size:
             return str(layer["event_id"].iloc[int(inside[0])])
     return None

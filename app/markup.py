@@ -110,7 +110,9 @@ def card_html(row: Any, colour: str, shots: tuple[Shot, Shot] | None, *, on: boo
     if "rank" in row:
         title = f"{int(row['rank'])} · {label or 'Change'}"
         value, unit = score_text(row["score"]), "score"
-        facts = f"{interval_text(row['time_before'], row['time_after'])} · ratio {number_text(row['change_ratio'])}"
+        facts = (
+            f"{interval_text(row['time_before'], row['time_after'])} · ratio\u00a0{number_text(row['change_ratio'])}"
+        )
     else:
         title = label or "Change"
         value, unit = number_text(row["change_ratio"]), "change ratio"

@@ -32,7 +32,7 @@ from stac.bands import CLEAR_SCL, RGB, SCL
 from stac.errors import DataError
 from stac.files import write_whole
 from stac.items import Scene
-from stac.raster import open_raster, quiet_georeference
+from stac.raster import open_raster, quiet_rasterio
 
 from .imagery import APP_READ, TRUE_COLOUR, render
 
@@ -143,7 +143,7 @@ def _key(area: BaseGeometry, chosen: Sequence[Scene]) -> str:
 
 def _mosaic(frame: _Frame, scenes: Sequence[Scene]) -> NDArray[np.uint8]:
     """(H, W, 4) RGBA: clear pixels of the clearest day first, then of the next, then whatever there is."""
-    quiet_georeference()
+    quiet_rasterio()
     if all(_read(scene, SCL, frame) is None for scene in (scenes[0], scenes[-1])):
         return np.zeros((frame.height, frame.width, 4), np.uint8)  # out of reach: do not wait for all the others too
     with ThreadPoolExecutor(APP_READ.threads) as pool:

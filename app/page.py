@@ -19,10 +19,9 @@ import streamlit as st
 
 from stac.cli import data_folder
 from stac.errors import DataError
-from stac.period import Period
 
 from . import panels
-from .filters import Place
+from .filters import Filters
 from .mappanel import map_height, show_map
 from .mapview import PICKED_COLOUR
 from .markup import banner_html, head_html, legend_html, title_html
@@ -30,7 +29,7 @@ from .picking import TABS, Found, find_hits, keep_tab, pick, show_hit
 from .session import OpenStore, opened
 from .sidebar import show_sidebar
 from .state import View, parse_view, view_params
-from .stores import given_store, list_stores, resolve_store
+from .stores import choose_store, given_store, list_stores
 from .words import count_text, kind_text, markdown_text
 
 EMPTY = """\
@@ -58,28 +57,32 @@ def main() -> None:
     data = data_folder()
     stores = list_stores(data, given_store(sys.argv[1:]))
     _restore(stores)
-    if not stores:
+    gone = st.session_state.get("gone")
+    if not stores or gone is not None:
         st.html(head_html([]))
-        st.info(EMPTY.format(folder=data))
+        if gone is not None:
+            _say_gone(gone, stores)
+        if not stores:
+            st.info(EMPTY.format(folder=data))
         return
-    name, path = resolve_store(st.session_state["store"], stores)
+    name = st.session_state["store"]
+    path = stores[name]
     try:
         store = opened(path, data)
-        store.store.events  # noqa: B018  # read now: what is wrong with the store is said here
     except DataError as err:
         st.html(head_html([name]))
         show_sidebar(None, stores)
-        st.error(f"This store cannot be opened: {markdown_text(err)}")
+        st.error(f"The store {markdown_text(name)} cannot be opened: {markdown_text(err)}")
         return
-    place, period = show_sidebar(store, stores)
+    filters = show_sidebar(store, stores)
     _show_head(store, name)
     for problem in st.session_state["problems"]:
         st.warning(markdown_text(problem))
     if store.store.events.empty:
         st.info("This store holds no events: no place was seen clearly twice. Build it with a longer period.")
         return
-    found = find_hits(store, place, period)
-    _show_map_and_lists(store, found, place, period, path)
+    found = find_hits(store, filters)
+    _show_map_and_lists(store, found, filters, path)
     link = _mirror()
     if found.picked is not None:
         _show_compare(store, found, link)
@@ -88,6 +91,16 @@ def main() -> None:
 @functools.cache
 def _css() -> str:
     return (files("app") / "data" / "style.css").read_text(encoding="utf-8")
+
+
+def _say_gone(name: str, stores: dict[str, Path]) -> None:
+    """The store that was open is no longer there: another one is opened only by the person."""
+    show_sidebar(None, stores)
+    do = "choose another store in the side bar, or bring it back" if stores else "bring it back, or build one"
+    st.error(
+        f"The store {markdown_text(name)} is gone (its folder was removed, renamed, or is being built again): "
+        f"{do} and reload this page."
+    )
 
 
 def _restore(stores: dict[str, Path]) -> None:
@@ -107,8 +120,7 @@ def _restore(stores: dict[str, Path]) -> None:
         state["event"], state["at"], state["dates"] = view.event, view.at, view.dates
         state["hit"] = state["linked_hit"] = view.hit
         state["k"], state["place"], state["period"] = view.k, view.place, view.period or ()
-    if stores and state.get("store") not in stores:
-        state["store"] = resolve_store(None, stores)[0]
+    state["store"], state["gone"] = choose_store(state.get("store"), state.get("gone"), stores)
     # Streamlit drops the state of widgets that were not drawn in the last run.
     for name, value in (("k", View().k), ("place", ""), ("period", ()), ("tab", TABS[0])):
         state.setdefault(name, value)
@@ -147,10 +159,12 @@ def _show_head(store: OpenStore, name: str) -> None:
     st.html(head_html(facts) + (banner_html() if manifest.simulated else ""))
 
 
-def _show_map_and_lists(store: OpenStore, found: Found, place: Place | None, period: Period | None, path: Path) -> None:
+def _show_map_and_lists(store: OpenStore, found: Found, filters: Filters, path: Path) -> None:
     """The map on the left, the list of hits or of the strongest changes on the right."""
     kind = st.session_state.get("kind") if st.session_state["tab"] == TABS[1] else None
-    strongest = store.strongest(place, period, kind)
+    strongest = store.strongest(filters.place, filters.period, kind)
+    if filters.wrong:
+        strongest = strongest.head(0)
     left, right = st.columns([1.38, 1], gap="medium")
     with left:
         show_map(store, found, strongest, path)
@@ -170,14 +184,16 @@ def _show_map_and_lists(store: OpenStore, found: Found, place: Place | None, per
                     format_func=kind_text,
                     width=150,
                 )
-        if st.session_state["tab"] == TABS[1]:
+        if filters.wrong:
+            st.info("Nothing is listed until the place in the side bar is corrected or cleared.")
+        elif strongest.empty if st.session_state["tab"] == TABS[1] else found.hits is not None and found.hits.empty:
+            st.info("Nothing in this store passes the filters. Widen the place or the period.")
+        elif st.session_state["tab"] == TABS[1]:
             panels.show_list(
                 store, strongest, key="strongest", shown=st.session_state.get("event"), choose=pick, height=room
             )
         elif found.hits is None:
             st.info("Pick a change: on the map, among the strongest changes, or by coordinates.")
-        elif found.hits.empty:
-            st.info("Nothing in this store passes the filters. Widen the place or the period.")
         else:
             panels.show_list(store, found.hits, key="hits", shown=found.shown, choose=show_hit, height=room)
 

@@ -18,7 +18,7 @@ from .mapview import EVENT_RAMP, HIT_RAMP, PICKED_COLOUR, ramp_colours
 from .markup import Pair, card_html, strip_html, title_html
 from .session import OpenStore
 from .timeline import change_series, timeline_chart
-from .words import event_title, file_stem, interval_text, markdown_text, number_text, score_text, utc
+from .words import event_title, file_stem, interval_text, markdown_text, number_text, place_text, score_text, utc
 
 PAGE = 12
 """Cards on one page of a list; each shows two pictures that have to be read."""
@@ -114,7 +114,7 @@ def picked_title(row: Any) -> str:
         [
             interval_text(row["time_before"], row["time_after"]),
             f"change ratio {number_text(row['change_ratio'])}",
-            place_text(row),
+            place_text(row["geometry"]),
         ],
         PICKED_COLOUR,
     )
@@ -127,15 +127,9 @@ def hit_title(row: Any) -> str:
         f"score {score_text(row['score'])}",
         interval_text(row["time_before"], row["time_after"]),
         f"change ratio {number_text(row['change_ratio'])}",
-        place_text(row),
+        place_text(row["geometry"]),
     ]
     return title_html(f"Similar change {int(row['rank'])}" + (f": {label}" if label else ""), facts, HIT_COLOUR)
-
-
-def place_text(row: Any) -> str:
-    """Longitude, latitude of a chip's centre, degrees."""
-    centre = row["geometry"].centroid
-    return f"{centre.x:.4f}, {centre.y:.4f}"
 
 
 def show_exports(hits: gpd.GeoDataFrame, title: str, link: str) -> None:

@@ -6,6 +6,7 @@ All of it lies in `st.session_state`; callbacks change it before the page is dra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import geopandas as gpd
 import pandas as pd
@@ -14,10 +15,9 @@ import streamlit as st
 from index.search import Query
 from stac.errors import DataError
 from stac.lattice import Location
-from stac.period import Period
 
-from .filters import Place
-from .session import OpenStore, first_pick
+from .filters import Filters
+from .session import OpenStore
 from .words import markdown_text
 
 TABS = ("Similar changes", "Strongest changes")
@@ -36,15 +36,17 @@ class Found:
     """`event_id` of the hit shown below."""
 
 
-def find_hits(store: OpenStore, place: Place | None, period: Period | None) -> Found:
+def find_hits(store: OpenStore, filters: Filters) -> Found:
     """Resolve the picked event and search; what fails is said where the list would stand."""
     state = st.session_state
     if state.get("event") is None and state.get("at") is None:
-        state["event"] = first_pick(store.store.events)
+        state["event"] = str(store.first["event_id"])
     try:
         query = store.query(state.get("event"), state.get("at"), state.get("dates"))
         picked = picked_row(store, query, state.get("event"))
-        hits = store.find(query, state["k"], place, period)
+        if filters.wrong:
+            return Found(picked, None, None)
+        hits = store.find(query, state["k"], filters.place, filters.period)
     except DataError as err:
         st.error(markdown_text(err))
         state["event"] = state["at"] = state["dates"] = state["hit"] = None
@@ -78,10 +80,10 @@ def picked_row(store: OpenStore, query: Query, event_id: str | None) -> gpd.GeoD
     return gpd.GeoDataFrame([row], geometry=[outline], crs=4326)
 
 
-def pick(event_id: str) -> None:
-    """Make an event the picked one."""
+def pick(event_id: str | None, at: tuple[float, float] | None = None, dates: tuple[date, date] | None = None) -> None:
+    """Make an event, or a place (longitude, latitude, degrees) and two days, the picked change."""
     state = st.session_state
-    state["event"], state["at"], state["dates"], state["hit"] = event_id, None, None, None
+    state["event"], state["at"], state["dates"], state["hit"] = event_id, at, dates, None
     state["page_hits"] = 0
     state["tab"] = TABS[0]
     state["problems"] = []

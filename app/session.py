@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from datetime import time as clock
+from functools import cached_property
 from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
+import shapely
 import streamlit as st
+from shapely.errors import ShapelyError
+from shapely.geometry.base import BaseGeometry
 
 from index.search import Query, event_filter, find_similar, query_event, query_point
 from index.store import Store, open_scenes, open_store, read_observations
-from stac.errors import DataError
+from stac.errors import AreaError, DataError, StoreError
 from stac.items import Scene
 from stac.lattice import Location
-from stac.period import Period
+from stac.period import Period, norm_period
 
 from .filters import Place
 from .imagery import ChipPictures, Composite, Shot, ShotRequest
@@ -70,6 +74,18 @@ class OpenStore:
             if self._pictures is None:
                 self._pictures = ChipPictures(self.scenes, self.cache / "chips")
             return self._pictures
+
+    @cached_property
+    def period(self) -> Period:
+        """The period that the store covers."""
+        return norm_period(str(self.store.manifest.period))
+
+    @cached_property
+    def first(self) -> pd.Series:
+        """The event to begin with, of a store that has any."""
+        events = self.store.events
+        row: pd.Series = events[events["event_id"] == first_pick(events, self.store.area)].iloc[0]
+        return row
 
     @property
     def kinds(self) -> list[str]:
@@ -171,24 +187,65 @@ def strongest_events(events: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return order.drop(columns=["_known", "_day", "_turn"]).head(MAX_STRONGEST).reset_index(drop=True)
 
 
-def first_pick(events: gpd.GeoDataFrame) -> str:
+def first_pick(events: gpd.GeoDataFrame, area: BaseGeometry | None = None) -> str:
     """`event_id` to begin with: the strongest of the kind of change that stands out most, else the strongest.
 
     Args:
         events: A store's, or some of them, at least one.
+        area: Degrees; chips away from its edge go first, as pictures of the others may have nothing on one side.
     """
     known = events[events["label"].notna() & events["change_ratio"].notna()]
-    if len(known):
-        kind = known.groupby("label")["change_ratio"].median().idxmax()
-        known = known[known["label"] == kind]
-        return str(known.loc[known["change_ratio"].idxmax(), "event_id"])
-    return str(strongest_events(events)["event_id"].iloc[0])
+    if known.empty:
+        return str(strongest_events(_inside(events, area))["event_id"].iloc[0])
+    kind = known.groupby("label")["change_ratio"].median().idxmax()
+    known = _inside(known[known["label"] == kind], area)
+    return str(known.loc[known["change_ratio"].idxmax(), "event_id"])
+
+
+def _inside(events: gpd.GeoDataFrame, area: BaseGeometry | None) -> gpd.GeoDataFrame:
+    """The events at least two chips away from an area's edge; all where none is, or without an area."""
+    if area is None:
+        return events
+    west, south, east, north = events.geometry.iloc[0].bounds
+    inner = area.buffer(-2 * max(east - west, north - south))
+    shapely.prepare(inner)
+    inside = events[shapely.contains(inner, events.geometry.to_numpy())]
+    return inside if len(inside) else events
 
 
 @st.cache_resource(show_spinner="Opening the store …", max_entries=4)
 def _opened(path: str, stamp: int, cache: str) -> OpenStore:
     """One open store for each path and manifest."""
-    return OpenStore(open_store(Path(path)), Path(cache))
+    store = OpenStore(open_store(Path(path)), Path(cache))
+    _check(store)
+    return store
+
+
+def _check(store: OpenStore) -> None:
+    """Read what every view of the page needs, so that what is wrong with a store is said when it is opened.
+
+    Raises:
+        StoreError: The manifest has no blocks, or its period, area or counts mean nothing.
+    """
+    where, manifest = f"the manifest of the store {store.store.path.name}", store.store.manifest
+    do = "build the store again, into another folder"
+    if not manifest.blocks:
+        raise StoreError(f"{where} names no blocks", "at least one", do)
+    needs: dict[str, Callable[[], object]] = {
+        "period": lambda: store.period,
+        "area": lambda: store.store.area.is_empty,
+        "counts": lambda: {name: int(count) for name, count in manifest.counts.items()},
+        "encoder": lambda: [str(band) for band in manifest.encoder["bands"]],
+        "chip size": lambda: int(manifest.chip_size) / int(manifest.gsd),
+        "arguments": lambda: dict(manifest.arguments),
+        "simulated": lambda: (False, True).index(manifest.simulated),
+    }
+    for name, read in needs.items():
+        try:
+            read()
+        except (AreaError, ShapelyError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as err:
+            raise StoreError(f"{where} has '{name}' unreadable", "what index.build writes", do) from err
+    store.store.events  # noqa: B018  # read now
 
 
 def opened(path: Path, data: Path) -> OpenStore:

@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import streamlit as st
 
-from stac.errors import AreaError
-from stac.period import Period, norm_period
+from stac.errors import AreaError, DataError
+from stac.period import Period
 
-from .filters import Place, resolve_period, resolve_place
+from .filters import Filters, resolve_period, resolve_place
+from .picking import pick
 from .session import OpenStore
 from .state import HIT_COUNTS, norm_lonlat
-from .words import count_text, markdown_text
+from .words import count_text, markdown_text, place_text
 
 
-def show_sidebar(store: OpenStore | None, stores: Mapping[str, Path]) -> tuple[Place | None, Period | None]:
+def show_sidebar(store: OpenStore | None, stores: Mapping[str, Path]) -> Filters:
     """Draw the side bar.
 
     Args:
         store: The open store, or None when it could not be opened: then another can be chosen.
         stores: Name → path.
-
-    Returns:
-        The place and period filters; None stands for everywhere and any time.
     """
     with st.sidebar:
-        st.selectbox("Store", list(stores), key="store", on_change=_store_changed)
+        if stores:
+            chosen = 0 if st.session_state["store"] is not None else None
+            st.selectbox("Store", list(stores), chosen, placeholder="choose one", key="store", on_change=_store_changed)
         if store is None:
-            return None, None
-        first, last = _days(store)
-        place = _place_filter()
+            return Filters()
+        first, last = store.period.start.date(), store.period.end.date()
+        filters = _place_filter()
         period = _period_filter(first, last)
         st.select_slider("Number of hits", HIT_COUNTS, key="k")
-        _coordinates_form(first, last)
+        _coordinates_form(store, first, last)
         with st.expander("Base map", icon=":material/layers:"):
             st.checkbox("OpenStreetMap tiles (internet)", key="osm", help="Off: nothing is asked of any other machine.")
         _about(store)
-        return place, period
+        return replace(filters, period=period)
 
 
 def _store_changed() -> None:
@@ -50,15 +52,11 @@ def _store_changed() -> None:
     state["place"], state["period"], state["follow"], state["kind"] = "", (), False, None
     state["page_hits"] = state["page_strongest"] = 0
     state["problems"] = []
+    for name in ("form_at", "form_before", "form_after", "form_problem"):
+        state.pop(name, None)
 
 
-def _days(store: OpenStore) -> tuple[date, date]:
-    """First and last day of the store's period."""
-    period = norm_period(str(store.store.manifest.period))
-    return period.start.date(), period.end.date()
-
-
-def _place_filter() -> Place | None:
+def _place_filter() -> Filters:
     """A name or a box, or what the map shows."""
     follow = bool(st.session_state.get("follow"))
     st.text_input(
@@ -76,10 +74,10 @@ def _place_filter() -> Place | None:
     )
     text = st.session_state.get("view_box", "") if follow else st.session_state.get("place", "")
     try:
-        return resolve_place(text)
+        return Filters(resolve_place(text))
     except AreaError as err:
         st.error(markdown_text(err))
-        return None
+        return Filters(wrong=True)
 
 
 def _follow_changed() -> None:
@@ -106,20 +104,31 @@ def _period_filter(first: date, last: date) -> Period | None:
     return resolve_period((chosen[0], chosen[1])) if len(chosen) == 2 else None
 
 
-def _coordinates_form(first: date, last: date) -> None:
-    """Pick by longitude, latitude and two dates: the way without a mouse."""
+def _coordinates_form(store: OpenStore, first: date, last: date) -> None:
+    """Pick by longitude, latitude and two dates: the way without a mouse. What stands there first leads somewhere."""
+    example, before, after = _example(store, first, last)
+    days = partial(st.date_input, min_value=first, max_value=last, format="YYYY-MM-DD")
     with st.expander("Pick by coordinates", icon=":material/my_location:"), st.form("coordinates", border=False):
-        st.text_input("Longitude, latitude", key="form_at", placeholder="-122.412, 39.651")
-        st.date_input("Before", value=first, min_value=first, max_value=last, key="form_before", format="YYYY-MM-DD")
-        st.date_input("After", value=last, min_value=first, max_value=last, key="form_after", format="YYYY-MM-DD")
-        st.form_submit_button("Find changes like this", on_click=_coordinates_given, width="stretch")
+        st.text_input("Longitude, latitude", key="form_at", placeholder=example)
+        days("Before", value=before, key="form_before")
+        days("After", value=after, key="form_after")
+        st.form_submit_button("Find changes like this", on_click=_coordinates_given, args=(store,), width="stretch")
         problem = st.session_state.get("form_problem")
         if problem:
             st.error(markdown_text(problem))
 
 
-def _coordinates_given() -> None:
-    """Take the form's place and dates as the picked change."""
+def _example(store: OpenStore, first: date, last: date) -> tuple[str, date, date]:
+    """Coordinates and days of the change that the page begins with."""
+    if store.store.events.empty:
+        return "", first, last
+    row = store.first
+    before, after = (min(max(row[name].date(), first), last) for name in ("time_before", "time_after"))
+    return place_text(row["geometry"]), before, after
+
+
+def _coordinates_given(store: OpenStore) -> None:
+    """Take the form's place and dates as the picked change; where they lead to none, what was picked stays."""
     state = st.session_state
     try:
         at = norm_lonlat(state["form_at"])
@@ -130,9 +139,13 @@ def _coordinates_given() -> None:
     if before is None or after is None or before >= after:
         state["form_problem"] = "Give two dates, the first earlier than the second."
         return
+    try:
+        store.query(None, at, (before, after))
+    except DataError as err:
+        state["form_problem"] = str(err)
+        return
     state["form_problem"] = None
-    state["event"], state["hit"] = None, None
-    state["at"], state["dates"] = at, (before, after)
+    pick(None, at, (before, after))
 
 
 def _about(store: OpenStore) -> None:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
+from .stores import is_plain_name
+
 HIT_COUNTS: tuple[int, ...] = (10, 20, 40, 80, 160)
 """Numbers of hits to choose from."""
 
 DEFAULT_K = 40
 
-_NAME = re.compile(r"[\w][\w .+-]{0,99}")
 _EVENT = re.compile(r"[\w-]{1,120}")
 
 
@@ -60,7 +61,7 @@ def parse_view(params: Mapping[str, str]) -> tuple[View, list[str]]:
         if text is None or not text.strip():
             continue
         try:
-            values[name] = norm(text.strip())
+            values[name] = norm(text if name == "store" else text.strip())  # a folder's name may end in a blank
         except ValueError as err:
             problems.append(f"The link's {name} '{text[:60]}' was left out: {err}.")
     if ("at" in values) != ("dates" in values):
@@ -95,7 +96,7 @@ def norm_store_name(text: str) -> str:
     Raises:
         ValueError: It could be a path.
     """
-    if not _NAME.fullmatch(text) or ".." in text:
+    if not is_plain_name(text):
         raise ValueError("a store is given by the name of its folder")
     return text
 

@@ -7,13 +7,26 @@ A store is named by its folder under `$AFTERIMAGE_DATA/stores`; one store more m
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stac.errors import StoreError
-
 MANIFEST = "manifest.json"
 """The file that makes a folder a store (design, §5)."""
+
+DEMO = "demo"
+"""Name of the store that `index.build` makes without arguments."""
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a text can be the name of a store's folder: one step down a path, and nothing that steps elsewhere.
+
+    Blanks, brackets and letters of any script are plain; separators, a leading dot, control characters and what is no
+    UTF-8 are not.
+    """
+    if not name or len(name) > 255 or name.startswith(".") or any(mark in name for mark in "/\\"):
+        return False
+    return not any(unicodedata.category(char) in ("Cc", "Cs") for char in name)
 
 
 def given_store(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Path | None:
@@ -28,7 +41,7 @@ def given_store(argv: Sequence[str], environ: Mapping[str, str] | None = None) -
 
 
 def list_stores(data: Path, given: Path | None = None) -> dict[str, Path]:
-    """Name → path of every store, the one given by path first, then by name.
+    """Name → path of every store: the one given by path first, then `demo`, then by name.
 
     Args:
         data: As `stac.cli.data_folder` gives it.
@@ -39,27 +52,23 @@ def list_stores(data: Path, given: Path | None = None) -> dict[str, Path]:
         stores[given.resolve().name] = given
     folder = data / "stores"
     if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            if not path.name.startswith(".") and (path / MANIFEST).is_file():
+        for path in sorted(folder.iterdir(), key=lambda path: (path.name != DEMO, path.name)):
+            if is_plain_name(path.name) and (path / MANIFEST).is_file():
                 stores.setdefault(path.name, path)
     return stores
 
 
-def resolve_store(name: str | None, stores: Mapping[str, Path]) -> tuple[str, Path]:
-    """The store that a name means; without a name, the one given by path, else `demo`, else the first.
+def choose_store(name: str | None, gone: str | None, stores: Mapping[str, Path]) -> tuple[str | None, str | None]:
+    """The store to open, and the one that was open and is gone: one of the two is None, or both.
+
+    A store that vanishes under an open page is never replaced by another that nobody asked for.
 
     Args:
-        name: From the address bar or the select box.
-        stores: As `list_stores` gives them, at least one.
-
-    Raises:
-        StoreError: There is no store of that name.
+        name: The store that is open or was just chosen; None before the first choice, which is the first store.
+        gone: The store that was gone when the page was last drawn.
+        stores: As `list_stores` gives them.
     """
-    if name is None:
-        first = next(iter(stores))
-        return first, stores[first]
-    if name not in stores:
-        raise StoreError(
-            f"there is no store '{name}'", "one of " + ", ".join(stores), "choose another store, or build this one"
-        )
-    return name, stores[name]
+    if name is None and gone is None:
+        return next(iter(stores), None), None
+    wanted = gone if name is None else name
+    return (wanted, None) if wanted in stores else (None, wanted)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import altair as alt
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 HEIGHT_PX = 150
+
+MAX_TICKS = 7
+"""So many labels of three letters or four digits stand side by side on a telephone's chart of 270 px."""
+
+_STEPS = (("D", 1), ("D", 2), ("D", 7), ("D", 14), ("MS", 1), ("MS", 2), ("MS", 3), ("MS", 6), ("YS", 1), ("YS", 2))
+"""Distances between ticks, as pandas names them: days, months, years."""
 
 Chart = alt.LayerChart | alt.FacetChart
 """What `altair.layer` is declared to give."""
@@ -43,6 +51,39 @@ def change_series(observations: pd.DataFrame, before: pd.Timestamp) -> pd.DataFr
     )
 
 
+def time_ticks(first: pd.Timestamp, last: pd.Timestamp) -> tuple[list[pd.Timestamp], str]:
+    """Where the time axis has its labels, and how they are written: the year stands at the first of each year.
+
+    Args:
+        first: Left end, UTC.
+        last: Right end, UTC.
+
+    Returns:
+        At most `MAX_TICKS` times between the two, and a Vega expression for a label.
+    """
+    year = pd.Timestamp(first.year, 1, 1, tz="UTC")
+    ticks: list[pd.Timestamp] = []
+    unit = "D"
+    steps = [*_STEPS, *(("YS", 5 * 2**i) for i in range(6))]
+    for unit, step in steps:
+        ticks = [tick for tick in pd.date_range(year, last, freq=f"{step}{unit}") if tick >= first]
+        if len(ticks) <= MAX_TICKS:
+            break
+    if not ticks:
+        return [first], "utcFormat(datum.value, '%d %b %Y')"
+    if unit == "YS":
+        return ticks, "utcFormat(datum.value, '%Y')"
+    short = "'%d %b'" if unit == "D" else "'%b'"
+    turns = [tick for i, tick in enumerate(ticks) if i == 0 or tick.year > ticks[i - 1].year]
+    both = f"[utcFormat(datum.value, {short}), utcFormat(datum.value, '%Y')]"
+    return ticks, f"indexof({_epochs(turns)}, +datum.value) >= 0 ? {both} : utcFormat(datum.value, {short})"
+
+
+def _epochs(times: Iterable[pd.Timestamp]) -> list[int]:
+    """Milliseconds since 1970, as Vega counts time."""
+    return [round(time.timestamp() * 1000) for time in times]
+
+
 def timeline_chart(series: pd.DataFrame, before: pd.Timestamp, after: pd.Timestamp, *, colour: str) -> Chart:
     """Dots and a line over time, the event's interval shaded; axis and tooltips in UTC.
 
@@ -53,7 +94,14 @@ def timeline_chart(series: pd.DataFrame, before: pd.Timestamp, after: pd.Timesta
         colour: Of dots and line, as CSS.
     """
     utc = alt.Scale(type="utc")
-    x = alt.X("time:T", scale=utc, title=None, axis=alt.Axis(grid=False, tickCount=6, labelOverlap=True))
+    first, last = min(series["time"].min(), before), max(series["time"].max(), after)
+    ticks, label = time_ticks(first, last)
+    # As dates: Vega-Lite leaves plain numbers out.
+    days = [
+        alt.DateTime(year=t.year, month=t.month, date=t.day, hours=t.hour, minutes=t.minute, utc=True) for t in ticks
+    ]
+    axis = alt.Axis(grid=False, values=days, labelExpr=label, labelOverlap=False)
+    x = alt.X("time:T", scale=utc, title=None, axis=axis)
     y = alt.Y(
         "change:Q",
         title="change",

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pandas as pd
+from shapely.geometry.base import BaseGeometry
 
 _MARKS = re.compile(r"[\\`*\[\]<>$~|]|:(?=[a-z])")
 """What begins an image, a link, HTML, a formula, code, a table or a directive such as `:red[…]`."""
@@ -56,6 +57,12 @@ def kind_text(label: str) -> str:
     """A label as words, with a capital: `clear_cut` becomes `Clear cut`."""
     text = label.strip().replace("_", " ")
     return text[:1].upper() + text[1:]
+
+
+def place_text(geometry: BaseGeometry) -> str:
+    """Longitude, latitude of a chip's centre, degrees; the longitude within ±180 even where the chip goes beyond."""
+    centre = geometry.centroid
+    return f"{(centre.x + 180) % 360 - 180:.4f}, {centre.y:.4f}"
 
 
 def count_text(number: int, one: str, many: str | None = None) -> str:

@@ -75,7 +75,7 @@ def read(blocks: list[Block], scenes: list[Scene], buffers: Buffers, *, nearest:
     for block in blocks:
         order = nearest_first(scenes, *block.centre, epsg=EPSG) if nearest else scenes
         for day in iter_days(block, {DAY: order}, ["B02"], buffers=buffers):
-            assert day.missing is None
+            assert day.reason is None
 
 
 def decode(scenes: list[Scene]) -> None:

@@ -21,17 +21,18 @@ DEMO_CHIP_SIZE = 32
 DEMO_SEED = 0
 
 
-def demo_config(store: Path) -> BuildConfig:
+def demo_config(store: Path, *, progress: bool = False) -> BuildConfig:
     """Write the simulated archive where it is not there yet, and say how to build its store.
 
     Args:
         store: Folder of the store to make.
+        progress: Show a progress bar on standard error.
 
     Raises:
         DataError: The archive's folder holds something else.
         OSError: The disk is full.
     """
-    catalog = simulate_archive(data_folder() / "archives" / "demo", size="demo", seed=DEMO_SEED)
+    catalog = simulate_archive(data_folder() / "archives" / "demo", seed=DEMO_SEED, progress=progress)
     west, south, east, north = archive_bounds(catalog)
     return BuildConfig(
         catalog=str(catalog),
@@ -43,12 +44,13 @@ def demo_config(store: Path) -> BuildConfig:
     )
 
 
-def build_demo(config: BuildConfig, *, progress: bool = False) -> Manifest:
+def build_demo(config: BuildConfig, *, progress: bool = False, retry_missing: bool = False) -> Manifest:
     """Build the demo store; one of another version of the layout is set aside first, under another name.
 
     Args:
         config: As `demo_config` gives it.
         progress: Show a progress bar on standard error.
+        retry_missing: Read again the parts in which pixels could not be had.
 
     Raises:
         DataError: The store's folder holds something else.
@@ -63,7 +65,7 @@ def build_demo(config: BuildConfig, *, progress: bool = False) -> Manifest:
         if version != STORE_VERSION:
             store = Path(config.store)
             store.rename(store.with_name(f"{store.name}-version-{version}-{time.time_ns()}"))  # nothing is deleted
-    return build_store(config, progress=progress)
+    return build_store(config, progress=progress, retry_missing=retry_missing)
 
 
 def archive_bounds(catalog: Path) -> tuple[float, float, float, float]:

@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import shapely
 from numpy.typing import NDArray
 
-from stac.errors import AreaError, StoreError
+from stac.errors import StoreError
 from stac.files import write_whole
 from stac.lattice import Location
 
 from .observations import Observations
 from .pairs import Pairing, Pairs, change_ratios, change_vectors, clearest_of_month, pair_times
+from .parts import REMAKE, first_line
 
 EVENT_COLUMNS = (
     "event_id",
@@ -39,9 +39,6 @@ EVENT_COLUMNS = (
     "geometry",
 )
 """Columns of an events file, in order. `clear_fraction` is the smaller of the two; `label` may be null."""
-
-LABEL_MIN_SHARE = 0.05
-"""assumed: a labelled polygon names a chip when it covers at least this share of it (a road covers little)."""
 
 
 def new_events(
@@ -128,45 +125,6 @@ def _empty_events() -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(columns, geometry="geometry", crs=4326)
 
 
-def add_labels(events: gpd.GeoDataFrame, labels: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Name the events that a labelled polygon meets in space and time.
-
-    Args:
-        events: As `new_events` makes them.
-        labels: Polygons in EPSG:4326 with columns `class`, `start` and `end` (dates; `end` may be null: one day).
-
-    Returns:
-        A copy whose `label` is the class of the polygon that covers most of the chip, among those that cover at least
-        `LABEL_MIN_SHARE` of it and whose time from `start` to `end` meets the interval (before, after].
-
-    Raises:
-        AreaError: A column is missing.
-    """
-    lacking = {"class", "start"} - set(labels.columns)
-    if lacking:
-        raise AreaError(
-            f"labels without {' and '.join(sorted(lacking))}",
-            "polygons with the columns class, start and end",
-            "add the columns to the labels file",
-        )
-    out = events.copy()
-    start = pd.to_datetime(labels["start"], utc=True)
-    end = pd.to_datetime(labels["end"], utc=True).fillna(start) if "end" in labels else start
-    end = end + pd.Timedelta(days=1) - pd.Timedelta(milliseconds=1)  # to the end of its day
-    chips, polygons = events.geometry.to_numpy(), labels.geometry.to_numpy()
-    chip, polygon = shapely.STRtree(polygons).query(chips, predicate="intersects")
-    share = shapely.area(shapely.intersection(chips[chip], polygons[polygon])) / shapely.area(chips[chip])
-    overlaps = (start.to_numpy()[polygon] <= events["time_after"].to_numpy()[chip]) & (
-        end.to_numpy()[polygon] > events["time_before"].to_numpy()[chip]
-    )
-    keep = np.nonzero(overlaps & (share >= LABEL_MIN_SHARE))[0]
-    keep = keep[np.argsort(share[keep], kind="stable")]  # the largest share is written last
-    column = out["label"].to_numpy(dtype=object, copy=True)
-    column[chip[keep]] = labels["class"].to_numpy(dtype=object)[polygon[keep]]
-    out["label"] = column
-    return out
-
-
 def save_events(events: gpd.GeoDataFrame, path: Path, metadata: Mapping[str, Any]) -> None:
     """Write GeoParquet, whole or not at all.
 
@@ -200,10 +158,11 @@ def open_events(path: Path) -> gpd.GeoDataFrame:
     try:
         events = gpd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as err:
-        raise StoreError(f"events {path} cannot be read ({err})", "a whole GeoParquet file", "build again") from err
+        found = f"events {path} cannot be read ({first_line(err)})"
+        raise StoreError(found, "a whole GeoParquet file", REMAKE) from err
     faults = check_events(events)
     if faults:
-        raise StoreError(f"events {path}: {'; '.join(faults)}", "the events contract", "build again")
+        raise StoreError(f"events {path}: {'; '.join(faults)}", "the events contract", REMAKE)
     return events
 
 

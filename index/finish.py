@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,21 +17,27 @@ from numpy.typing import NDArray
 
 from encoder.encoders import Encoder
 from stac.blocks import Block
+from stac.files import sha256
 
-from .events import add_labels, new_events, save_events
-from .manifest import METRIC, STORE_VERSION, BlockParts, Manifest, Part
+from .events import new_events, save_events
+from .labels import Labels, add_labels
+from .manifest import MANIFEST, METRIC, STORE_VERSION, BlockParts, Manifest, Part
 from .observations import count_observations, list_locations, open_observations
+from .parts import MADE_FROM, belongs, digest, read_metadata
 from .plan import ITEMS, BuildConfig, Plan
 from .vectors import new_shard, save_shard
 
 LOCATIONS_AT_ONCE = 2048
 """Locations whose observations are in memory together."""
 
+_VECTORS = "afterimage:vectors_sha256"
+"""Key of an events file's own metadata: SHA-256 of its vectors."""
+
 _LIBRARIES = ("afterimage", "torch", "faiss-gpu-cuvs", "faiss-cpu", "rasterio", "numpy", "pyarrow")
 
 
 def observations_path(store: Path, block_id: str, month: str) -> Path:
-    """Where the part of a block and month (`YYYY-MM`) stands; `*` for any month."""
+    """Where the part of a block and month (`YYYY-MM`) stands."""
     return store / "observations" / f"{block_id}_{month}.parquet"
 
 
@@ -46,44 +52,66 @@ def vectors_path(store: Path, block_id: str) -> Path:
 
 
 def finish_block(
-    store: Path, block: Block, config: BuildConfig, encoder: Encoder, labels: gpd.GeoDataFrame | None
-) -> BlockParts | None:
-    """Write the events and vectors of a block, where they are not there yet.
+    store: Path,
+    block: Block,
+    paths: Sequence[Path],
+    plan: Plan,
+    encoder: Encoder,
+    labels: Labels | None = None,
+    known: Mapping[str, str] | None = None,
+) -> BlockParts:
+    """Write the events and vectors of a block, where those of this build are not there yet.
 
     Args:
-        store: The folder.
+        store: The folder. Its manifest is removed before anything else is written.
         block: Its observations are all there.
-        config: How observations are paired.
+        paths: Parts of its observations.
+        plan: How observations are paired.
         encoder: Named in the files' metadata.
         labels: Polygons that name events.
+        known: Path in the store → SHA-256, by a manifest that can be trusted.
 
     Returns:
-        What the manifest says of the block; None when it has no observations.
+        What the manifest says of the block.
 
     Raises:
         StoreError: A part is damaged.
         OSError: The disk is full.
     """
-    parts = sorted(observations_path(store, block.block_id, "*").parent.glob(f"{block.block_id}_*.parquet"))
-    if not parts:
-        return None
+    config, known = plan.config, known or {}
+    observations = tuple(Part.of(store, path, count_observations(path).observations) for path in paths)
+    made_from = {
+        "plan": plan.sha256,
+        "block": block.block_id,
+        "observations": digest([part.sha256 for part in observations]),
+        "labels": labels.sha256 if labels is not None else None,
+        **{name: getattr(config, name) for name in ("pairs", "monthly", "factory")},
+    }
     events_file, vectors_file = events_path(store, block.block_id), vectors_path(store, block.block_id)
-    if not (events_file.is_file() and vectors_file.is_file()):
-        events, vectors = _pair_block(parts, config)
+    sure = known.get(events_file.relative_to(store).as_posix())
+    if not (belongs(events_file, made_from, sure) and _are_vectors_of(events_file, vectors_file)):
+        (store / MANIFEST).unlink(missing_ok=True)
+        events, vectors = _pair_block(paths, config)
         if labels is not None:
-            events = add_labels(events, labels)
+            events = add_labels(events, labels.table)
         save_shard(new_shard(vectors, config.factory), vectors_file)
-        save_events(events, events_file, _event_metadata(config, encoder))
+        metadata = {MADE_FROM: made_from, _VECTORS: sha256(vectors_file), **_event_metadata(config, encoder)}
+        save_events(events, events_file, metadata)
     count = int(pq.read_metadata(events_file).num_rows)
     return BlockParts(
         block_id=block.block_id,
         epsg=block.lattice.epsg,
         cols=(block.col0, block.col0 + block.ncols - 1),
         rows=(block.row0, block.row0 + block.nrows - 1),
-        observations=tuple(Part.of(store, path, count_observations(path).observations) for path in parts),
+        observations=observations,
         events=Part.of(store, events_file, count),
         vectors=Part.of(store, vectors_file, count),
     )
+
+
+def _are_vectors_of(events_file: Path, vectors_file: Path) -> bool:
+    """Whether the vectors are there and are those that were written with the events."""
+    return vectors_file.is_file() and read_metadata(events_file, _VECTORS) == sha256(vectors_file)
 
 
 def _pair_block(parts: Sequence[Path], config: BuildConfig) -> tuple[gpd.GeoDataFrame, NDArray[np.float32]]:
@@ -137,6 +165,7 @@ def new_manifest(plan: Plan, encoder: Encoder, store: Path, blocks: Sequence[Blo
         area=json.loads(json.dumps(shapely.geometry.mapping(plan.area.geometry))),
         period=str(plan.period),
         simulated=plan.simulated,
+        plan_sha256=plan.sha256,
         items=Part.of(store, store / ITEMS, plan.items_found),
         blocks=tuple(blocks),
         counts=_count(store, blocks),

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
-from stac.errors import StoreError
+import shapely
+
+from stac.errors import AreaError, StoreError
 from stac.files import sha256, write_json
+from stac.period import norm_period
 
-STORE_VERSION = 1
-"""Version of the layout. A store of another version is refused."""
+STORE_VERSION = 2
+"""Version of the layout. A store of another version is refused. 2: parts say what they were made from."""
 
 METRIC = "inner product of unit change vectors"
 
@@ -78,6 +82,8 @@ class Manifest:
     period: str
     simulated: bool
     """The imagery is not real."""
+    plan_sha256: str
+    """`index.plan.Plan.sha256`: of all that makes the observations."""
     items: Part
     blocks: tuple[BlockParts, ...]
     counts: dict[str, int]
@@ -113,11 +119,12 @@ def open_manifest(store: Path) -> Manifest:
         found = f"the store {store} is unfinished" if unfinished else f"there is no store at {store}"
         do = "run its index.build command again to finish it" if unfinished else "build one with index.build"
         raise StoreError(found, f"a folder with {MANIFEST}", do)
+    expected, do = "the JSON that index.build writes", "run the same index.build command again: it writes it anew"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["version"]
+        version = _typed(int, _typed(dict, content, "it")["version"], "version")
     except (ValueError, KeyError, TypeError) as err:
-        raise StoreError(f"{path} is damaged ({err})", "the JSON that index.build writes", "build again") from err
+        raise StoreError(f"{path} is damaged ({_reason(err)})", expected, do) from err
     if version != STORE_VERSION:
         raise StoreError(
             f"the store {store} is of version {version}",
@@ -125,28 +132,66 @@ def open_manifest(store: Path) -> Manifest:
             "build it again with this version, into another folder",
         )
     try:
-        return _from_json(content)
-    except (KeyError, TypeError) as err:
-        raise StoreError(f"{path} lacks or misspells {err}", "the manifest's contract", "build again") from err
+        manifest: Manifest = _typed(Manifest, content, "it")
+        _check_values(manifest)
+    except (ValueError, KeyError, TypeError) as err:
+        raise StoreError(f"{path} is damaged ({_reason(err)})", expected, do) from err
+    return manifest
 
 
-def _from_json(content: dict[str, Any]) -> Manifest:
-    """Records from plain JSON."""
-    blocks = tuple(
-        BlockParts(
-            block_id=block["block_id"],
-            epsg=block["epsg"],
-            cols=tuple(block["cols"]),
-            rows=tuple(block["rows"]),
-            observations=tuple(Part(**part) for part in block["observations"]),
-            events=Part(**block["events"]),
-            vectors=Part(**block["vectors"]),
-        )
-        for block in content["blocks"]
-    )
-    known = {entry.name for entry in fields(Manifest)}
-    plain = {name: value for name, value in content.items() if name in known}
-    return Manifest(**{**plain, "items": Part(**content["items"]), "blocks": blocks})
+def _reason(err: Exception) -> str:
+    """What a KeyError or another error says."""
+    return f"no {err.args[0]}" if isinstance(err, KeyError) else str(err)
+
+
+def _typed(kind: Any, value: Any, where: str) -> Any:
+    """A record, or a plain value of the kind that the contract says, from plain JSON; unknown fields are dropped.
+
+    Raises:
+        TypeError: The value is of another kind.
+        KeyError: A field is missing.
+    """
+    if is_dataclass(kind):
+        content, hints = _typed(dict, value, where), get_type_hints(kind)
+        optional = {"versions"} if kind is Manifest else set()
+        names = [name for name in hints if name in content or name not in optional]
+        return kind(**{name: _typed(hints[name], content[name], name) for name in names})  # type: ignore[operator]
+    plain, inner = get_origin(kind) or kind, get_args(kind)
+    stored: Any = list if plain is tuple else plain  # JSON has lists only
+    if not isinstance(value, stored) or (plain is int and isinstance(value, bool)):
+        raise TypeError(f"{where} is not of type {stored.__name__}")
+    if plain is tuple:
+        kinds = [inner[0]] * len(value) if inner[1] is Ellipsis else inner
+        return tuple(_typed(one, entry, where) for one, entry in zip(kinds, value, strict=True))
+    if plain is dict and inner and inner[1] is not Any:
+        return {name: _typed(inner[1], entry, f"{where}.{name}") for name, entry in value.items()}
+    return value
+
+
+def _check_values(manifest: Manifest) -> None:
+    """Refuse values that no store has.
+
+    Raises:
+        ValueError: There is one.
+    """
+    encoder: Mapping[str, Any] = manifest.encoder
+    kinds = {"name": str, "sha256": str, "bands": tuple[str, ...], "dim": int}
+    for name, kind in kinds.items():
+        _typed(kind, encoder[name], f"encoder.{name}")
+    zones = {*range(32601, 32661), *range(32701, 32761)}
+    if not manifest.blocks:
+        raise ValueError("blocks is empty")
+    if not all(block.epsg in zones for block in manifest.blocks):
+        raise ValueError("a block's epsg is no UTM zone")
+    if min(manifest.chip_size, manifest.gsd, manifest.dim) < 1 or not encoder["bands"]:
+        raise ValueError("chip_size, gsd, bands or dim is nought")
+    try:
+        norm_period(manifest.period)
+        empty = shapely.geometry.shape(manifest.area).is_empty
+    except (AreaError, AttributeError, KeyError, TypeError, shapely.errors.ShapelyError) as err:
+        raise ValueError(f"its area or period is none: {err}") from err
+    if empty:
+        raise ValueError("its area is empty")
 
 
 def check_manifest(manifest: Manifest, store: Path, *, deep: bool) -> list[str]:

@@ -1,17 +1,19 @@
 """Observations: location × time × embedding, in append-only Parquet parts, one for each block and month.
 
-A part is written under a temporary name and renamed, so a part that exists is done: that is what makes a build
-resumable. A row is one location on one solar day. Its embedding is null when the chip was not clear enough to be
-embedded; clear fraction and embedding are both null when the pixels could not be read (a *missing observation*).
+A part is written under a temporary name and renamed, and its footer says what it was made from: a part that exists and
+belongs to the build is done, which is what makes a build resumable. A row is one location on one solar day. Its
+embedding is null when the chip was not clear enough to be embedded; clear fraction and embedding are both null when
+the pixels could not be read (a *missing observation*).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,8 @@ from numpy.typing import NDArray
 
 from stac.errors import StoreError
 from stac.files import write_whole
+
+from .parts import MADE_FROM, REMAKE, first_line, read_metadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,13 +147,18 @@ class Counts:
     """Rows whose pixels could not be read."""
 
 
-_COUNTS = b"afterimage:counts"
+_COUNTS = "afterimage:counts"
 _ROW_GROUP = 16_384
 """Rows that are read together: rows are in order of location, so a few locations are read without the rest."""
 
 
-def save_observations(rows: ObservationRows, path: Path) -> None:
+def save_observations(rows: ObservationRows, path: Path, made_from: Mapping[str, Any] | None = None) -> None:
     """Write a part, whole or not at all.
+
+    Args:
+        rows: Of one block and month.
+        path: Where to.
+        made_from: What the part depends on, kept in its footer (`index.parts.belongs` compares it).
 
     Raises:
         OSError: The disk is full.
@@ -157,7 +166,8 @@ def save_observations(rows: ObservationRows, path: Path) -> None:
     table = rows.to_table()
     clear, embedding = table.column("clear_fraction"), table.column("embedding")
     counts = Counts(table.num_rows, table.num_rows - embedding.null_count, clear.null_count)
-    table = table.replace_schema_metadata({_COUNTS: json.dumps(asdict(counts)).encode()})
+    metadata = {_COUNTS: asdict(counts), MADE_FROM: dict(made_from or {})}
+    table = table.replace_schema_metadata({name: json.dumps(value) for name, value in metadata.items()})
     with write_whole(path) as temporary:
         pq.write_table(
             table,
@@ -165,6 +175,7 @@ def save_observations(rows: ObservationRows, path: Path) -> None:
             compression="zstd",
             use_dictionary=["location_id", "item_ids"],
             row_group_size=_ROW_GROUP,
+            write_page_checksum=True,
         )
 
 
@@ -174,10 +185,11 @@ def count_observations(path: Path) -> Counts:
     Raises:
         StoreError: The part is damaged.
     """
+    found = read_metadata(path, _COUNTS)
     try:
-        return Counts(**json.loads(pq.read_schema(path).metadata[_COUNTS]))
-    except (OSError, pa.ArrowException, TypeError, KeyError, ValueError) as err:
-        raise _unreadable(path, err) from err
+        return Counts(**found)
+    except TypeError as err:
+        raise _unreadable(path, "its footer holds no counts") from err
 
 
 def list_locations(paths: Iterable[Path]) -> list[str]:
@@ -200,7 +212,7 @@ def open_observations(paths: Iterable[Path], between: tuple[str, str] | None = N
     """
     tables = [_read(path, None, between) for path in sorted(paths)]
     if not tables:
-        raise StoreError("there are no observations", "at least one part", "run index.build")
+        raise StoreError("there are no observations", "at least one part", "run the same index.build command again")
     return _from_table(pa.concat_tables(tables).sort_by([("location_id", "ascending"), ("time", "ascending")]))
 
 
@@ -210,12 +222,12 @@ def _read(path: Path, columns: list[str] | None, between: tuple[str, str] | None
     try:
         return pq.read_table(path, columns=columns, filters=span, partitioning=None).replace_schema_metadata(None)
     except (OSError, pa.ArrowException) as err:
-        raise _unreadable(path, err) from err
+        raise _unreadable(path, first_line(err)) from err
 
 
-def _unreadable(path: Path, err: Exception) -> StoreError:
+def _unreadable(path: Path, reason: str) -> StoreError:
     """The error for a damaged part."""
-    return StoreError(f"part {path} cannot be read ({err})", "a whole Parquet file", "remove it and build again")
+    return StoreError(f"part {path} cannot be read ({reason})", "a whole Parquet file", REMAKE)
 
 
 def _from_table(table: pa.Table) -> Observations:

@@ -9,8 +9,9 @@ from typing import Literal, get_args
 import geopandas as gpd
 import pandas as pd
 import shapely
+from shapely.geometry.base import BaseGeometry
 
-from stac.errors import StoreError
+from stac.antimeridian import split_polygons
 from stac.files import write_whole
 
 Format = Literal["table", "geojson", "geoparquet"]
@@ -18,13 +19,25 @@ FORMATS: tuple[str, ...] = get_args(Format)
 
 
 def hits_geojson(hits: gpd.GeoDataFrame) -> str:
-    """Hits as a GeoJSON FeatureCollection (RFC 7946: degrees, longitude first); times as ISO 8601, UTC."""
+    """Hits as a GeoJSON FeatureCollection; times as ISO 8601, UTC.
+
+    By RFC 7946: degrees, longitude first, within ±180; chips across the antimeridian are cut there (§3.1.9).
+    """
     plain = hits.copy()
+    plain.geometry = [_cut(outline) for outline in hits.geometry]
     for name in plain.columns:
         if isinstance(plain[name].dtype, pd.DatetimeTZDtype):
             plain[name] = plain[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     text: str = plain.to_json(drop_id=True, to_wgs84=True)
     return text
+
+
+def _cut(outline: BaseGeometry) -> BaseGeometry:
+    """An outline within ±180°, in two parts where it goes beyond; rings anticlockwise outside."""
+    west, _, east, _ = outline.bounds
+    if -180 <= west <= east <= 180:
+        return outline
+    return shapely.orient_polygons(split_polygons(outline))
 
 
 def hits_table(hits: gpd.GeoDataFrame) -> str:
@@ -50,16 +63,11 @@ def hits_table(hits: gpd.GeoDataFrame) -> str:
 
 
 def write_hits(hits: gpd.GeoDataFrame, path: Path, form: Format) -> None:
-    """Write hits to a file, whole or not at all.
+    """Write hits to a file, whole or not at all; its folder is made where there is none.
 
     Raises:
-        StoreError: The folder does not exist.
-        OSError: The disk is full.
+        OSError: The disk is full, or the file cannot be written.
     """
-    if not path.parent.is_dir():
-        raise StoreError(
-            f"the folder {path.parent} does not exist", "an existing folder", "create it, or correct --out"
-        )
     with write_whole(path) as temporary:
         temporary.write_bytes(hits_bytes(hits, form))
 

@@ -1,18 +1,20 @@
 """The pipeline of a build: plan → observations, block by block and month by month → events → vectors → manifest.
 
-Every step writes whole files and skips those that are there, so a build that was killed goes on where it stopped and
-ends with the same rows and the same vectors. Pixels are read, embedded and dropped.
+Every step writes whole files and skips those of this build that are there, so a build that was killed goes on where it
+stopped and ends with the same rows and the same vectors. What is missing, cut, damaged or of another build is made
+again, in a finished store too. Pixels are read, embedded and dropped.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
+import shapely
 import xarray as xr
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -21,15 +23,17 @@ from encoder.encoders import Encoder, open_encoder
 from stac.blocks import Block, iter_blocks
 from stac.buffers import Buffers
 from stac.cube import clear_mask, gather_chips, view_chips
-from stac.errors import AreaError
+from stac.errors import AreaError, StoreError, WeightsError
 from stac.files import lock, remove_leftovers
 from stac.items import Scene, nearest_first, solar_days
 from stac.read import Day, ReadOptions, iter_days, meets
 
-from .finish import events_path, finish_block, new_manifest, observations_path, vectors_path
+from .finish import finish_block, new_manifest, observations_path
+from .labels import Labels, open_labels
 from .manifest import MANIFEST, Manifest, open_manifest, save_manifest
 from .observations import ObservationRows, count_observations, save_observations
-from .plan import BuildConfig, Plan, make_plan
+from .parts import belongs
+from .plan import FREE, BuildConfig, Plan, make_plan
 
 LOG = logging.getLogger(__name__)
 
@@ -38,7 +42,11 @@ CHIPS_AT_ONCE = 2048
 
 
 def build_store(config: BuildConfig, *, progress: bool = False, retry_missing: bool = False) -> Manifest:
-    """Build a store, or finish one.
+    """Build a store, finish one, or mend one.
+
+    A finished store is held against its manifest, file by file; what is missing or differs is made again. Labels name
+    events only: where they say something else than they did, events, vectors and manifest are made again, and no pixel
+    is read.
 
     Args:
         config: What is asked.
@@ -53,27 +61,23 @@ def build_store(config: BuildConfig, *, progress: bool = False, retry_missing: b
         OSError: The disk is full; likewise.
     """
     store = Path(config.store)
+    labels = open_labels(Path(config.labels)) if config.labels is not None else None
     encoder = open_encoder(config.encoder, bands=config.bands, device=config.device, seed=config.seed)
-    labels = _open_labels(config)
     fresh = not store.exists()
     try:
         with lock(store):
             remove_leftovers(store)
             plan = make_plan(config, encoder)
-            if retry_missing:
-                _forget_missing(store)
-            if (store / MANIFEST).is_file():
-                return open_manifest(store)
-            return _write_store(store, plan, encoder, labels, progress)
+            return _write_store(store, plan, encoder, labels, progress=progress, retry_missing=retry_missing)
     finally:
         if fresh:
             _remove_if_bare(store)
 
 
 def _write_store(
-    store: Path, plan: Plan, encoder: Encoder, labels: gpd.GeoDataFrame | None, progress: bool
+    store: Path, plan: Plan, encoder: Encoder, labels: Labels | None, *, progress: bool, retry_missing: bool
 ) -> Manifest:
-    """Observations, events, vectors, manifest: whatever is not there yet."""
+    """Observations, events, vectors, manifest: whatever of this build is not there yet."""
     blocks = list(_covered_blocks(plan))
     steps = [(block, month, days) for block in blocks for month, days in _months(block, plan.scenes)]
     if not steps:
@@ -82,32 +86,56 @@ def _write_store(
             "scenes over the area",
             "check the area, the period and the catalog",
         )
-    buffers = Buffers()
+    old = _own_manifest(store, plan)
+    known = {part.path: part.sha256 for part in old.parts()} if old is not None else {}
+    buffers, paths = Buffers(), {block.block_id: list[Path]() for block in blocks}
     with tqdm(steps, unit="part", disable=not progress, desc="observations") as bar:
         for block, month, days in bar:
             bar.set_postfix_str(f"{block.block_id} {month}")
             path = observations_path(store, block.block_id, month)
-            if not path.is_file():
-                save_observations(observe(block, days, encoder, plan.config, buffers), path)
+            paths[block.block_id].append(path)
+            made_from = {"plan": plan.sha256, "block": block.block_id, "month": month}
+            if not _is_done(path, made_from, known.get(path.relative_to(store).as_posix()), retry_missing):
+                rows = observe(block, days, encoder, plan.config, buffers)
+                (store / MANIFEST).unlink(missing_ok=True)  # a store without one is unfinished
+                save_observations(rows, path, made_from)
     finished = [
-        finish_block(store, block, plan.config, encoder, labels)
+        finish_block(store, block, paths[block.block_id], plan, encoder, labels, known)
         for block in tqdm(blocks, unit="block", disable=not progress, desc="events")
+        if paths[block.block_id]
     ]
-    manifest = new_manifest(plan, encoder, store, [parts for parts in finished if parts is not None])
-    save_manifest(manifest, store)
-    return manifest
+    return _write_manifest(store, new_manifest(plan, encoder, store, finished), old)
 
 
-def _forget_missing(store: Path) -> None:
-    """Remove the parts that hold missing observations, and what was made of them."""
-    parts = sorted((store / "observations").glob("*.parquet"))
-    holes = [path for path in parts if count_observations(path).missing]
-    for path in holes:
-        (store / MANIFEST).unlink(missing_ok=True)
-        block_id = path.stem.rsplit("_", 1)[0]
-        events_path(store, block_id).unlink(missing_ok=True)
-        vectors_path(store, block_id).unlink(missing_ok=True)
-        path.unlink()
+def _own_manifest(store: Path, plan: Plan) -> Manifest | None:
+    """The manifest of a finished store; None where there is none, or it is damaged or of another build."""
+    if not (store / MANIFEST).is_file():
+        return None
+    try:
+        manifest = open_manifest(store)
+    except StoreError as err:
+        LOG.warning("the manifest is written anew: %s", err.found)
+        return None
+    return manifest if manifest.plan_sha256 == plan.sha256 else None
+
+
+def _is_done(path: Path, made_from: Mapping[str, str], known: str | None, retry_missing: bool) -> bool:
+    """Whether a part of this build is there, whole, and need not be read again."""
+    if not belongs(path, made_from, known):
+        if path.is_file():
+            LOG.warning("%s is made again: it is damaged, or of another build", path)
+        return False
+    return not (retry_missing and count_observations(path).missing)
+
+
+def _write_manifest(store: Path, new: Manifest, old: Manifest | None) -> Manifest:
+    """Write the manifest, unless the one that is there says the same of the same files."""
+    if old is not None and (store / MANIFEST).is_file():
+        how = {name: old.arguments.get(name) for name in FREE}
+        if replace(new, name=old.name, versions=old.versions, arguments={**new.arguments, **how}) == old:
+            return old
+    save_manifest(new, store)
+    return new
 
 
 def _remove_if_bare(store: Path) -> None:
@@ -119,7 +147,9 @@ def _remove_if_bare(store: Path) -> None:
 
 def _covered_blocks(plan: Plan) -> Iterator[Block]:
     """Blocks of the area over which at least one scene lies."""
-    for block in iter_blocks(plan.area.geometry, plan.config.chip_size, plan.config.gsd, plan.config.block_px):
+    shown = shapely.union_all([scene.footprint for scene in plan.scenes])
+    sizes = plan.config.chip_size, plan.config.gsd, plan.config.block_px
+    for block in iter_blocks(plan.area.geometry, *sizes, within=shown):
         if any(meets(block, scene) for scene in plan.scenes):
             yield block
 
@@ -153,37 +183,23 @@ def observe(
         buffers: Memory to use again from block to block.
 
     Returns:
-        One row for each location and day that a scene shows. A location wholly without data on a day has no row.
+        One row for each location and day that a scene shows, or may show while its files cannot be read: then it has
+        neither clear fraction nor embedding. A location wholly without data on a day has no row.
     """
     rows = ObservationRows(encoder.dim)
     options = ReadOptions(threads=config.threads)
     for day in iter_days(block, days, encoder.bands, min_clear=config.min_clear, options=options, buffers=buffers):
-        if day.missing is not None:
-            LOG.warning("%s %s: missing observation: %s", block.block_id, day.day, day.missing)
-            _add_missing(rows, block, day, encoder.dim)
-        else:
-            _add_day(rows, block, day, encoder, config.min_clear)
+        if day.reason is not None:
+            count = np.count_nonzero(day.missing)
+            LOG.warning("%s %s: %d missing observations: %s", block.block_id, day.day, count, day.reason)
+        _add_day(rows, block, day, encoder, config.min_clear)
     return rows
 
 
-def _add_missing(rows: ObservationRows, block: Block, day: Day, dim: int) -> None:
-    """Rows of a day that could not be read: neither clear fraction nor embedding."""
-    count = len(block.locations)
-    rows.add(
-        [location.location_id for location in block.locations],
-        [min(scene.time for scene in day.scenes)] * count,
-        np.full(count, np.nan, np.float32),
-        [[scene.item_id for scene in day.scenes]] * count,
-        np.full((count, dim), np.nan, np.float16),
-    )
-
-
 def _add_day(rows: ObservationRows, block: Block, day: Day, encoder: Encoder, min_clear: float) -> None:
-    """Rows of a day that was read: one for each location of the area in which some scene has a pixel."""
-    assert day.clear is not None  # noqa: S101 - None only when the read failed
-    assert day.seen is not None  # noqa: S101 - likewise
+    """Rows of a day: one for each location of the area in which some scene has a pixel, or may have."""
     row, col = np.nonzero(block.mask & day.seen.any(axis=0))
-    clear = day.clear[row, col]
+    clear = day.clear[row, col]  # NaN where missing: never clear enough
     embedding = np.full((len(row), encoder.dim), np.nan, np.float16)
     if day.cube is not None:
         wanted = np.flatnonzero(clear >= min_clear)
@@ -209,21 +225,14 @@ def _embed_chips(
     for start in range(0, len(row), CHIPS_AT_ONCE):
         part = slice(start, start + CHIPS_AT_ONCE)
         chips = gather_chips(cube, encoder.bands, chip_size, row[part], col[part], out=batch)
-        out[part] = encoder.embed(chips, clear[row[part], col[part]])
+        with np.errstate(over="ignore"):
+            out[part] = encoder.embed(chips, clear[row[part], col[part]])
+        finite = np.isfinite(out[part])
+        if not finite.all():
+            raise WeightsError(
+                f"the encoder {encoder.name} gives numbers that are not finite, or beyond ±65,504, for "
+                f"{np.count_nonzero(~finite.all(axis=1))} of {len(finite)} chips",
+                "embeddings that float16 can hold",
+                "check the weights (training that diverged leaves NaN in them), or choose another encoder",
+            )
     return out
-
-
-def _open_labels(config: BuildConfig) -> gpd.GeoDataFrame | None:
-    """The labelled polygons, in degrees.
-
-    Raises:
-        AreaError: The file cannot be read.
-    """
-    if config.labels is None:
-        return None
-    try:
-        return gpd.read_file(config.labels).to_crs(4326)
-    except Exception as err:  # pyogrio and GDAL raise many kinds
-        raise AreaError(
-            f"labels {config.labels} cannot be read ({err})", "a vector file of polygons", "check --labels"
-        ) from err

@@ -2,30 +2,35 @@
 
 The plan is written before anything else: the arguments, the encoder's hash and the items found. A build that is started
 again with the same arguments goes on from the same plan, so that a catalog that has grown meanwhile changes nothing.
+
+The labels file is the one argument that may change: it names events and touches no observation. Left out where the
+build began with one, it is missed like any other argument, so that a forgotten flag takes no names away.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pystac
 import shapely
 
 from encoder.encoders import Encoder
 from stac.area import Area, norm_area
 from stac.blocks import DEFAULT_BLOCK_PX
 from stac.catalog import find_items, open_items, save_items
-from stac.errors import StoreError
+from stac.errors import DataError, StoreError
 from stac.files import sha256, write_json, write_whole
 from stac.items import Scene, resolve_scenes
 from stac.period import Period, norm_period
 
 from .manifest import STORE_VERSION
 from .pairs import PAIRINGS, Pairing
+from .parts import digest
 from .vectors import FACTORIES
 
 PLAN = "plan.json"
@@ -33,6 +38,11 @@ ITEMS = "items.json"
 
 FREE = frozenset({"store", "device", "threads"})
 """Arguments that change how a build runs, not what it makes."""
+
+OF_EVENTS = frozenset({"pairs", "monthly", "labels", "factory"})
+"""Arguments of which observations know nothing."""
+
+_ELSEWHERE = "build into another folder with --store"
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,14 @@ class BuildConfig:
     def __post_init__(self) -> None:
         for name, low in (("chip_size", 4), ("gsd", 1), ("block_px", self.chip_size), ("threads", 1)):
             if getattr(self, name) < low:
-                raise StoreError(f"{name} {getattr(self, name)}", f"at least {low}", "correct the argument")
+                flag = "--" + name.replace("_", "-")
+                raise StoreError(f"{flag} {getattr(self, name)}", f"at least {low}", "correct the argument")
         if self.pairs not in PAIRINGS:
-            raise StoreError(f"pairs '{self.pairs}'", " or ".join(PAIRINGS), "correct the argument")
+            raise StoreError(f"--pairs '{self.pairs}'", " or ".join(PAIRINGS), "correct the argument")
         if self.factory not in FACTORIES:
-            raise StoreError(f"factory '{self.factory}'", " or ".join(FACTORIES), "correct the argument")
+            raise StoreError(f"--factory '{self.factory}'", " or ".join(FACTORIES), "correct the argument")
         if not 0 < self.min_clear <= 1:
-            raise StoreError(f"min_clear {self.min_clear}", "above 0 and at most 1", "correct the argument")
+            raise StoreError(f"--min-clear {self.min_clear}", "above 0 and at most 1", "correct the argument")
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,8 @@ class Plan:
     """Items before duplicates were dropped."""
     simulated: bool
     """The imagery is not real."""
+    sha256: str
+    """Of all that makes the observations: arguments, encoder, items. Each part names it."""
 
 
 def make_plan(config: BuildConfig, encoder: Encoder) -> Plan:
@@ -122,21 +135,57 @@ def make_plan(config: BuildConfig, encoder: Encoder) -> Plan:
     period = norm_period(config.period)
     area = norm_area(config.area)
     wanted = _identity(config, encoder, area)
-    if (store / PLAN).is_file():
-        _compare(_read_plan(store / PLAN), wanted, store)
-        items = open_items(store / ITEMS)
-    else:
-        _refuse_foreign(store)
-        items = find_items(
+
+    def find() -> list[pystac.Item]:
+        return find_items(
             config.catalog, area=area, period=period, collection=config.collection, max_cloud=config.max_cloud
         )
-    scenes = resolve_scenes(items, encoder.bands)
+
+    if (store / PLAN).is_file():
+        found = _read_plan(store / PLAN)
+        _compare(found, wanted, store)
+        items_sha256 = found["items_sha256"]
+        items = _reopen_items(store / ITEMS, items_sha256, find)
+        scenes = resolve_scenes(items, encoder.bands)
+    else:
+        _refuse_foreign(store)
+        found = None
+        items = find()
+        scenes = resolve_scenes(items, encoder.bands)
+        save_items(items, store / ITEMS)
+        items_sha256 = sha256(store / ITEMS)
+    plan = {**wanted, "items_sha256": items_sha256}
+    if plan != found:  # new, or with another labels file
+        write_json(store / PLAN, plan)
     simulated = any(item.properties.get("afterimage:simulated") for item in items)
-    if not (store / PLAN).is_file():
-        with write_whole(store / ITEMS) as temporary:
-            save_items(items, temporary)
-        write_json(store / PLAN, {**wanted, "items_sha256": sha256(store / ITEMS)})
-    return Plan(config, area, period, tuple(scenes), len(items), simulated)
+    return Plan(config, area, period, tuple(scenes), len(items), simulated, _digest(plan))
+
+
+def _reopen_items(path: Path, expected: str, find: Callable[[], list[pystac.Item]]) -> list[pystac.Item]:
+    """The items that the build began with, found again where their file is missing or damaged.
+
+    Raises:
+        StoreError: The catalog no longer gives the same items.
+    """
+    if path.is_file() and sha256(path) == expected:
+        return open_items(path)
+    wrong = f"{path} is {'not the one of the plan' if path.is_file() else 'missing'}"
+    wanted, do = "the items that the build began with", f"restore the file from a copy, or {_ELSEWHERE}"
+    try:
+        items = find()
+    except DataError as err:
+        raise StoreError(f"{wrong}, and the items cannot be found again ({err.found})", wanted, do) from err
+    with write_whole(path) as temporary:
+        save_items(items, temporary)
+        if sha256(temporary) != expected:
+            raise StoreError(f"{wrong}, and the catalog has changed since", wanted, do)
+    return items
+
+
+def _digest(plan: Mapping[str, Any]) -> str:
+    """SHA-256 of what makes the observations."""
+    arguments = {name: value for name, value in plan["arguments"].items() if name not in OF_EVENTS}
+    return digest({**plan, "arguments": arguments})
 
 
 def _identity(config: BuildConfig, encoder: Encoder, area: Area) -> dict[str, Any]:
@@ -145,37 +194,38 @@ def _identity(config: BuildConfig, encoder: Encoder, area: Area) -> dict[str, An
     # A GPU embeds in bfloat16, a CPU in float32: one store holds one kind.
     arguments["embedded_on"] = getattr(getattr(encoder, "device", None), "type", "cpu")
     arguments["area_sha256"] = hashlib.sha256(shapely.to_wkb(area.geometry.normalize())).hexdigest()
-    if config.labels:
-        arguments["labels_sha256"] = sha256(Path(config.labels))
     plain: dict[str, Any] = json.loads(json.dumps(arguments))
     return {"version": STORE_VERSION, "arguments": plain, "encoder_sha256": encoder.sha256}
 
 
 def _read_plan(path: Path) -> Mapping[str, Any]:
-    """The plan's JSON."""
+    """The plan's JSON.
+
+    Raises:
+        StoreError: It is not what `make_plan` writes.
+    """
     try:
-        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if sha256(path.with_name(ITEMS)) != content["items_sha256"]:
-            raise StoreError(
-                f"{path.with_name(ITEMS)} is not the one of the plan",
-                "the items that the build began with",
-                "build into another folder",
-            )
-    except (ValueError, KeyError, OSError) as err:
-        raise StoreError(f"{path} is damaged ({err})", "the plan of a build", "build into another folder") from err
-    return content
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as err:
+        raise StoreError(f"{path} is damaged ({err})", "the plan of a build", _ELSEWHERE) from err
+    kinds = {"version": int, "arguments": dict, "encoder_sha256": str, "items_sha256": str}
+    plain: dict[str, Any] = content if isinstance(content, dict) else {}
+    wrong = [name for name, kind in kinds.items() if not isinstance(plain.get(name), kind)]
+    if wrong and not ("version" in plain and plain["version"] != STORE_VERSION):  # another version: said by `_compare`
+        raise StoreError(f"{path} is damaged (no {', no '.join(wrong)})", "the plan of a build", _ELSEWHERE)
+    return plain
 
 
 def _compare(found: Mapping[str, Any], wanted: Mapping[str, Any], store: Path) -> None:
     """Refuse to go on with a build that was begun otherwise."""
-    if found.get("version") != wanted["version"]:
+    if found["version"] != wanted["version"]:
         raise StoreError(
-            f"the store {store} is of version {found.get('version')}",
-            f"version {wanted['version']}",
-            "build into another folder with --store",
+            f"the store {store} is of version {found['version']}", f"version {wanted['version']}", _ELSEWHERE
         )
     old, new = found["arguments"], wanted["arguments"]
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    if new.get("labels") is not None and "labels" in names:
+        names.remove("labels")
     if found["encoder_sha256"] != wanted["encoder_sha256"]:
         names.append("encoder's weights")
     if names:

@@ -1,7 +1,7 @@
 """Search a store for the events most like one change.
 
-    python -m index.search data/stores/demo --event 32610_1670_13720_320_20210801_20210905 --k 20
-    python -m index.search data/stores/demo --at -122.41,39.62 --dates 2021-06-01/2021-10-01 --format geojson
+    python -m index.search data/stores/demo --event 32610_1651_13693_320_20210708_20210807 --k 20
+    python -m index.search data/stores/demo --at -122.6870,39.5750 --dates 2021-04-04/2021-07-08 --format geojson
 
 Place and period filters act inside the search: the k nearest events that pass are found, not the k nearest events of
 which some pass.
@@ -23,7 +23,7 @@ import shapely
 from numpy.typing import NDArray
 
 from stac.area import Area, AreaLike, norm_area
-from stac.cli import parse_args
+from stac.cli import check_output, number, parse_args
 from stac.errors import AreaError, StoreError, exit_code
 from stac.lattice import Lattice, Location, utm_epsg
 from stac.period import Period, norm_period
@@ -205,8 +205,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m index.search",
         description="Search a store for the events most like one change.",
         epilog="examples:\n"
-        "  python -m index.search data/stores/demo --event 32610_1670_13720_320_20210801_20210905\n"
-        "  python -m index.search data/stores/demo --at -122.41,39.62 --dates 2021-06-01/2021-10-01 \\\n"
+        "  python -m index.search data/stores/demo --event 32610_1651_13693_320_20210708_20210807\n"
+        "  python -m index.search data/stores/demo --at -122.6870,39.5750 --dates 2021-04-04/2021-07-08 \\\n"
         "      --period 2022/2023 --format geojson --out hits.geojson",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -215,7 +215,8 @@ def _parser() -> argparse.ArgumentParser:
     example.add_argument("--event", metavar="ID", help="the example is a stored event")
     example.add_argument("--at", metavar="LON,LAT", help="the example is at this point (with --dates)")
     parser.add_argument("--dates", metavar="BEFORE/AFTER", help="dates of the example at --at")
-    parser.add_argument("--k", type=int, default=DEFAULT_K, help="number of hits (default %(default)s)")
+    count = number("--k", int, "a whole number from 1", lambda value: value >= 1)
+    parser.add_argument("--k", type=count, default=DEFAULT_K, help="number of hits (default %(default)s)")
     parser.add_argument("--area", help="only hits inside: W,S,E,N, a vector file, GeoJSON or a place name")
     parser.add_argument("--period", metavar="START/END", help="only hits whose whole interval lies inside")
     parser.add_argument("--format", choices=FORMATS, default="table", help="default %(default)s")
@@ -224,24 +225,46 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _query_of(store: Store, args: argparse.Namespace) -> Query:
-    """The example that the arguments name."""
-    if args.event:
-        return query_event(store, args.event)
-    if not args.dates:
+@dataclass(frozen=True)
+class _Point:
+    """An example by place and dates."""
+
+    lon: float
+    lat: float
+    dates: Period
+
+
+def _example_of(args: argparse.Namespace) -> str | _Point:
+    """The example that the arguments name, an event's id or a point, before any store is opened."""
+    if args.event is not None:
+        if not args.event.strip():
+            raise StoreError("--event names no event", "an event's id", "copy one from a search result or from the map")
+        if args.dates is not None:
+            raise AreaError("--dates beside --event", "--dates with --at alone", "leave one of the two out")
+        return str(args.event)
+    if args.dates is None:
         raise AreaError("--at without --dates", "both", "add --dates BEFORE/AFTER")
     try:
         lon, lat = (float(part) for part in args.at.split(","))
     except ValueError as err:
         raise AreaError(f"point '{args.at}'", "LON,LAT in degrees", "correct --at") from err
-    dates = norm_period(args.dates)
-    return query_point(store, lon, lat, dates.start, dates.end)
+    return _Point(lon, lat, norm_period(args.dates))
 
 
-def _run(args: argparse.Namespace) -> int:
-    """Search and print or write."""
+def _run(argv: Sequence[str] | None) -> int:
+    """Check the arguments, search, and print or write."""
+    args = parse_args(_parser(), argv)
+    example = _example_of(args)
+    area = norm_area(args.area) if args.area is not None else None
+    period = norm_period(args.period) if args.period is not None else None
+    if args.out is not None:
+        check_output(args.out)
     store = open_store(args.store)
-    hits = find_similar(store, _query_of(store, args), k=args.k, area=args.area, period=args.period)
+    if isinstance(example, _Point):
+        query = query_point(store, example.lon, example.lat, example.dates.start, example.dates.end)
+    else:
+        query = query_event(store, example)
+    hits = find_similar(store, query, k=args.k, area=area, period=period)
     form: Format = "geojson" if args.json else args.format
     if args.out is not None:
         write_hits(hits, args.out, form)
@@ -255,8 +278,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    args = parse_args(_parser(), argv)
-    return exit_code(lambda: _run(args))
+    return exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

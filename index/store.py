@@ -8,6 +8,8 @@
 | `observations/<block>_<YYYY-MM>.parquet` | observations of one block and month |
 | `events/<block>.parquet` | events of one block |
 | `vectors/<block>.faiss` | their change vectors, row for row |
+
+The Parquet files' footers say what they were made from (`index/parts.py`).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from stac.lattice import Location
 from .events import open_events
 from .manifest import BlockParts, Manifest, check_manifest, open_manifest
 from .observations import open_observations
+from .parts import REMAKE
 from .vectors import VectorShard, open_shard
 
 DEEP_CHECK_BYTES = 2_000_000_000
@@ -54,6 +57,10 @@ class Store:
     def events(self) -> gpd.GeoDataFrame:
         """Every event, shards one after another; the index is the row number in the whole store."""
         tables = [open_events(self.path / block.events.path) for block in self.manifest.blocks]
+        for block, table in zip(self.manifest.blocks, tables, strict=True):
+            if len(table) != block.events.rows:
+                found = f"{self.path / block.events.path} holds {len(table)} events"
+                raise StoreError(found, str(block.events.rows), REMAKE)
         filled = [table for table in tables if len(table)] or tables[:1]
         return gpd.GeoDataFrame(pd.concat(filled, ignore_index=True), geometry="geometry", crs=4326)
 
@@ -87,7 +94,7 @@ class Store:
                 raise StoreError(
                     f"{block.vectors.path} holds {shard.count} vectors of {shard.dim} numbers",
                     f"{block.events.rows} of {self.manifest.dim}",
-                    "build the store again",
+                    REMAKE,
                 )
             self._shards[block.block_id] = shard
         return self._shards[block.block_id]
@@ -120,7 +127,7 @@ def open_store(path: Path, *, verify: bool | None = None) -> Store:
         raise StoreError(
             f"the store {path} disagrees with its manifest: {'; '.join(faults[:3])}{more}",
             "the files as index.build left them",
-            "restore these files, or remove the manifest and the named files and run index.build again",
+            "restore these files, or run the same index.build command again: it makes them anew",
         )
     return Store(path, manifest)
 

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from stac.errors import StoreError
 from stac.files import write_whole
 
+from .parts import REMAKE
+
 FACTORIES = ("Flat", "SQfp16", "SQ8")
 """FAISS factory strings that a shard may have: all rows are compared, so a filter can act inside the search. `Flat` is
 exact; the others round the vectors to 16 and 8 bits."""
@@ -130,7 +132,7 @@ def open_shard(path: Path, *, gpu: bool | None = None) -> VectorShard:
     try:
         index = faiss.read_index(str(path))
     except RuntimeError as err:
-        raise StoreError(f"vectors {path} cannot be read", "a FAISS index", "build the store again") from err
+        raise StoreError(f"vectors {path} cannot be read", "a FAISS index", REMAKE) from err
     return VectorShard(index, gpu=gpu)
 
 

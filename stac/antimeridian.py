@@ -28,7 +28,13 @@ def split_polygons(geometry: BaseGeometry, *, wrapped: bool = False) -> Polygon 
 
     Returns:
         An empty polygon where the geometry holds none.
+
+    Raises:
+        ValueError: A coordinate is not finite, or a longitude lies beyond ±540.
     """
+    coordinates = shapely.get_coordinates(geometry)
+    if not np.isfinite(coordinates).all() or (np.abs(coordinates[:, 0]) > 540).any():
+        raise ValueError("coordinates that are no degrees")
     parts: list[BaseGeometry] = []
     for polygon in _polygons(shapely.force_2d(geometry)):
         flat = _unwrap(polygon) if wrapped and polygon.bounds[2] - polygon.bounds[0] > 180 else polygon
@@ -123,7 +129,7 @@ def _unwrap_ring(ring: NDArray[np.float64]) -> NDArray[np.float64]:
 def _split(geometry: BaseGeometry) -> list[BaseGeometry]:
     """Parts of a geometry within ±180, moved there by whole turns."""
     west, _, east, _ = geometry.bounds
-    if west >= -180 and east <= 180:
+    if geometry.is_empty or (west >= -180 and east <= 180):
         return [geometry]
     turns = range(int(np.floor((west + 180) / 360)), int(np.floor((east + 180) / 360)) + 1)
     cut = [geometry.intersection(shapely.box(360 * k - 180, -90, 360 * k + 180, 90)) for k in turns]

@@ -1,11 +1,12 @@
 """Searching a STAC API, page by page.
 
 Pages are small and asked for again when the server is busy (`retry`); one that is too large for the server is asked for
-in smaller pieces; a server whose pages lead in a circle does not hold the search for ever.
+in smaller pieces; pages that lead in a circle are an error, as what lies beyond them is not known.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from .antimeridian import Bbox
 from .errors import CatalogError
 from .period import Period
 from .retry import RetryIO, bare_url
-from .static import Document, absolute_href, is_url, links_of, read_document, unreachable
+from .static import Document, absolute_href, circle, is_url, links_of, read_document, unreachable
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def find_api(document: Document, href: str, http: RetryIO) -> Api | None:
         return None
     posting = [link for link in links if str(link.get("method", "")).upper() == "POST"]
     link = (posting or links)[0]
-    query = any("item-search#query" in part for part in document.get("conformsTo", []))
+    query = "item-search#query" in json.dumps(document.get("conformsTo"))
     return Api(absolute_href(link["href"], href), "POST" if posting else "GET", query, collection)
 
 
@@ -84,12 +85,13 @@ def iter_search(
         max_cloud: Percent; sent only where the API can compare properties.
 
     Raises:
-        CatalogError: The API fails, or answers with something else.
+        CatalogError: The API fails, answers with something else, or its pages lead in a circle.
     """
     one = collection or api.collection
     query = {"eo:cloud_cover": {"lte": max_cloud}} if api.query and max_cloud is not None else None
-    size, seen = page_size, set[tuple[str, str]]()
+    size, seen, http = page_size, set[tuple[str, str]](), http.for_search()
     while True:
+        stale, followed = 0, set[str]()
         search = ItemSearch(
             api.url,
             method=api.method,
@@ -106,13 +108,17 @@ def iter_search(
                 news = fresh.keys() - seen
                 yield from (item for key, item in fresh.items() if key in news)
                 seen |= news
-                if not news and size == page_size:
-                    break  # the next link leads in a circle; after a restart, pages without news are to be expected
+                # After a restart in smaller pieces, pages without news come first: each known item once.
+                stale = 0 if news else stale + len(fresh)
+                links = {json.dumps(link, sort_keys=True) for link in links_of(page, "next")}
+                if links and (stale > len(seen) or (stale and links <= followed)):
+                    raise circle(api.url)
+                followed |= links
         except APIError as err:
             if getattr(err, "status_code", None) not in _TOO_LARGE or size <= _SMALLEST_PAGE:
-                raise unreachable(api.url, err) from None
+                raise unreachable(api.url, err, http.tries(err)) from None
             size = max(size // 4, _SMALLEST_PAGE)
-            _log.warning("%s fails on large pages: asking for %d items at a time", bare_url(api.url), size)
+            _log.info("%s fails on large pages: asking for %d items at a time", bare_url(api.url), size)
         except (ValueError, KeyError, TypeError, AttributeError) as err:
             found = f"{bare_url(api.url)} answered a search with what is no item collection"
             raise CatalogError(found, "STAC JSON", "check the address") from err

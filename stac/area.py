@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import pyogrio.errors
+import numpy as np
 import shapely
 from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
@@ -96,11 +98,21 @@ def norm_area(area: AreaLike) -> Area:
     parts = text.split(",")
     if len(parts) > 2 and all(_number(part) is not None for part in parts):
         return _from_box(text, [_number(part) for part in parts])
-    path = Path(text).expanduser()
-    if text and (path.suffix.lower() in _SUFFIXES or path.is_file() or "/" in text):
+    path = _path_of(text)
+    if path is not None:
         return _from_file(path)
     place = find_place(text)
     return _area(place.name, place.geometry)
+
+
+def _path_of(text: str) -> Path | None:
+    """The path that a text is meant as; None for a place name."""
+    try:
+        path = Path(text).expanduser()
+        named = path.suffix.lower() in _SUFFIXES or path.is_file() or "/" in text
+    except (OSError, RuntimeError):  # longer than any file's name; the home of nobody
+        return None
+    return path if text and named else None
 
 
 def _number(text: str) -> float | None:
@@ -129,7 +141,7 @@ def _from_geojson(text: str) -> Area:
     try:
         content = json.loads(text)
         shapes = [shape(geometry) for geometry in _geometries(content)]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, shapely.errors.ShapelyError) as err:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, ShapelyError) as err:
         raise AreaError("the area's text is no GeoJSON", "a geometry, feature or feature collection", _DO) from err
     return _area("area", shapely.geometrycollections(shapes))
 
@@ -147,13 +159,16 @@ def _from_file(path: Path) -> Area:
     if not path.exists():
         raise AreaError(f"file {path} does not exist", "a vector file with polygons", "correct the path")
     try:
-        table = gpd.read_parquet(path) if path.suffix.lower() == ".parquet" else gpd.read_file(path)
-        geometries = table.geometry  # a table without geometry raises here
-        crs = geometries.crs
-        if crs is not None and not crs.equals("EPSG:4326"):
-            geometries = geometries.to_crs("OGC:CRS84")
-    except (OSError, ValueError, AttributeError, pyogrio.errors.DataSourceError, CRSError) as err:
-        reason = str(err).splitlines()[0] if str(err) else type(err).__name__
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of rings that are then refused in words
+            table = gpd.read_parquet(path) if path.suffix.lower() == ".parquet" else gpd.read_file(path)
+            geometries = table.geometry  # a table without geometry raises here
+            crs = geometries.crs
+            if crs is not None and not crs.equals("EPSG:4326"):
+                geometries = geometries.to_crs("OGC:CRS84")
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, RuntimeError, CRSError, ShapelyError) as err:
+        # RuntimeError: pyogrio's own errors
+        reason = str(err).splitlines()[0].partition(".;")[0][:200] if str(err) else type(err).__name__
         raise AreaError(f"file {path} cannot be read ({reason})", "a vector file with polygons", _DO) from err
     # A projected polygon across the antimeridian comes back wrapped; a wide one in degrees is meant as it stands.
     projected = crs is not None and not crs.is_geographic
@@ -164,8 +179,9 @@ def _from_file(path: Path) -> Area:
 def _area(name: str, geometry: BaseGeometry, *, wrapped: bool = False) -> Area:
     """An area of any geometry in degrees, brought to the one form."""
     west, south, east, north = geometry.bounds if not geometry.is_empty else (0.0, 0.0, 0.0, 0.0)
-    bad = not all(map(math.isfinite, (west, south, east, north)))
-    if bad or west < -540 or east > 540 or south < -90 or north > 90:
+    if not np.isfinite(shapely.get_coordinates(geometry)).all():
+        raise AreaError(f"{name} has coordinates that are not finite", "longitudes and latitudes in degrees", _DO)
+    if west < -540 or east > 540 or south < -90 or north > 90:
         raise AreaError(
             f"{name} reaches from {west:g}, {south:g} to {east:g}, {north:g}",
             "longitudes and latitudes in degrees",

@@ -102,10 +102,16 @@ def norm_bands(names: str | Iterable[str]) -> tuple[str, ...]:
     """Canonical bands of a comma-separated text or a sequence, in the order given.
 
     Raises:
-        ItemError: A name is unknown, stands twice, or none is given.
+        ItemError: A name is unknown, stands twice, is the scene classification's, or none is given.
     """
     parts: Sequence[str] = names.split(",") if isinstance(names, str) else list(names)
     bands = tuple(norm_band(part) for part in parts if part.strip())
     if not bands or len(set(bands)) != len(bands):
         raise ItemError(f"bands '{','.join(parts)}'", "at least one band and none twice", "correct the list of bands")
+    if SCL in bands:
+        raise ItemError(
+            f"bands '{','.join(parts)}' hold the scene classification, whose values are classes",
+            "bands of reflectance only",
+            "leave SCL out: it is read along with any bands, to tell cloud",
+        )
     return bands

@@ -18,17 +18,28 @@ import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
+from shapely.affinity import translate
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from .lattice import Lattice, Location, from_lonlat, new_polygon, to_lonlat, utm_epsg
+from .errors import AreaError
+from .lattice import Lattice, Location, from_lonlat, new_polygon, to_lonlat, utm_epsg, utm_epsgs
 
 DEFAULT_BLOCK_PX = 10_240
 """Largest side of a block in pixels: one 100 km square at 10 m. measured (bench/blocks.py): smaller blocks, or blocks
 across tiles, decode more of the files twice."""
 
+LARGEST_BLOCK_PX = 4 * DEFAULT_BLOCK_PX
+"""Largest side of a block that may be asked for, pixels: one band of it takes 3.4 GB."""
+
 SQUARE = 100_000
 """Side of a square of the military grid, metres. Source: DMA TM 8358.1, chapter 3."""
+
+
+_WITHIN_MARGIN = 0.1
+"""assumed: degrees by which pixels may reach beyond a footprint; twice what `coverage` grants."""
+
+_POLAR = 85.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +99,7 @@ class Block:
     @cached_property
     def footprint(self) -> Polygon:
         """Outline in longitude, latitude (degrees), edges densified so that it holds across a zone."""
-        ring = shapely.segmentize(shapely.box(*self.bounds), max_segment_length=10_000)
-        return new_polygon(self.lattice.epsg, np.asarray(ring.exterior.coords))
+        return _outline(self.lattice.epsg, self.bounds)
 
     @cached_property
     def locations(self) -> list[Location]:
@@ -99,7 +109,20 @@ class Block:
         return [Location(self.lattice, self.col0 + int(c), top - int(r)) for r, c in zip(rows, cols, strict=True)]
 
 
-def iter_blocks(area: BaseGeometry, chip_size: int, gsd: int, block_px: int = DEFAULT_BLOCK_PX) -> Iterator[Block]:
+def _outline(epsg: int, bounds: tuple[int, int, int, int]) -> Polygon:
+    """A rectangle in metres as a polygon in degrees."""
+    ring = shapely.segmentize(shapely.box(*bounds), max_segment_length=10_000)
+    return new_polygon(epsg, np.asarray(ring.exterior.coords))
+
+
+def iter_blocks(
+    area: BaseGeometry,
+    chip_size: int,
+    gsd: int,
+    block_px: int = DEFAULT_BLOCK_PX,
+    *,
+    within: BaseGeometry | None = None,
+) -> Iterator[Block]:
     """Blocks that hold every location whose chip meets an area, each location in exactly one.
 
     A zone's lattice holds the chips that reach into the zone: across a border nothing is left out, and the two lattices
@@ -109,11 +132,21 @@ def iter_blocks(area: BaseGeometry, chip_size: int, gsd: int, block_px: int = DE
         area: In longitude, latitude, degrees, within ±180: an area across the antimeridian comes as two parts.
         chip_size: Side of a chip, pixels.
         gsd: Side of a pixel, metres.
-        block_px: Largest side of a block, pixels.
+        block_px: Largest side of a block, pixels; from `chip_size` to `LARGEST_BLOCK_PX`.
+        within: Where there may be pixels, such as the footprints of all scenes, in the same form as `area`. Blocks
+            whose cell does not come near it are left out before they are cut; the others are the same as without.
 
     Yields:
         Blocks by zone, then from south to north and west to east, cut to the chips that they hold.
+
+    Raises:
+        AreaError: `block_px` is out of bounds.
     """
+    if not chip_size <= block_px <= LARGEST_BLOCK_PX:
+        limits = f"from {chip_size} (a chip) to {LARGEST_BLOCK_PX} pixels"
+        raise AreaError(f"block of {block_px} pixels", limits, "correct --block-px or --chip-size")
+    near = None if within is None else within.buffer(_WITHIN_MARGIN)
+    shapely.prepare(near)
     span = _block_span(gsd, block_px)
     for epsg in _zones(area):
         lattice = Lattice(epsg, chip_size, gsd)
@@ -125,7 +158,7 @@ def iter_blocks(area: BaseGeometry, chip_size: int, gsd: int, block_px: int = DE
         # One cell more on each side: a cell's chips reach up to a chip beyond its edges.
         for block_row in range(south - 1, north + 2):
             for block_col in range(west - 1, east + 2):
-                block = _cut_block(lattice, part, span, block_col, block_row)
+                block = _cut_block(lattice, part, span, block_col, block_row, near)
                 if block is not None:
                     yield block
 
@@ -142,8 +175,12 @@ def _to_metres(area: BaseGeometry, epsg: int) -> BaseGeometry:
     return shapely.transform(dense, lambda xy: np.column_stack(from_lonlat(epsg).transform(*xy.T)))
 
 
-def _cut_block(lattice: Lattice, part: BaseGeometry, span: float, block_col: int, block_row: int) -> Block | None:
+def _cut_block(
+    lattice: Lattice, part: BaseGeometry, span: float, block_col: int, block_row: int, near: BaseGeometry | None
+) -> Block | None:
     """The chips of one cell of the block grid that meet `part` (metres), cut to their bounding box.
+
+    None where no chip does, or where the cell does not meet `near` (degrees).
 
     A chip belongs to the cell that holds its south-west corner.
     """
@@ -154,7 +191,7 @@ def _cut_block(lattice: Lattice, part: BaseGeometry, span: float, block_col: int
     if first_col == end_col or first_row == end_row:
         return None
     cell = (first_col * side, first_row * side, end_col * side, end_row * side)
-    if not part.intersects(shapely.box(*cell)):
+    if not part.intersects(shapely.box(*cell)) or not _meets(near, _outline(lattice.epsg, cell)):
         return None
     cols, rows = np.arange(first_col, end_col), np.arange(end_row - 1, first_row - 1, -1)
     x, y = np.meshgrid(cols * side, rows * side)
@@ -170,14 +207,19 @@ def _cut_block(lattice: Lattice, part: BaseGeometry, span: float, block_col: int
     return Block(lattice, block_id, int(cols[left]), int(rows[bottom - 1]), cut, cell)
 
 
+def _meets(near: BaseGeometry | None, outline: Polygon) -> bool:
+    """Whether an outline may meet a geometry; both in degrees, the outline in one piece across the antimeridian."""
+    if near is None or outline.bounds[3] > _POLAR:  # an outline around a pole is no polygon in degrees
+        return True
+    return any(near.intersects(translate(outline, xoff=turn)) for turn in (0, -360, 360))
+
+
 def _owned(lattice: Lattice, x: NDArray[np.integer], y: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Which chips, given by their south-west corners (metres), have a corner in this lattice's own zone."""
     owned = np.zeros(x.shape, dtype=bool)
     for dx, dy in ((0, 0), (0, 1), (1, 0), (1, 1)):
         lon, lat = to_lonlat(lattice.epsg).transform(x + dx * lattice.side, y + dy * lattice.side)
-        pairs = zip(np.ravel(lon), np.ravel(lat), strict=True)
-        own = [-80 <= b <= 84 and utm_epsg(float(a), float(b)) == lattice.epsg for a, b in pairs]
-        owned |= np.array(own, dtype=bool).reshape(x.shape)
+        owned |= utm_epsgs(lon, lat) == lattice.epsg
     return owned
 
 

@@ -10,10 +10,9 @@ the order of time, with absolute asset addresses: the same items whichever way t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import json
-import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,20 +20,20 @@ from datetime import datetime
 from pathlib import Path
 
 import pystac
-import rustac
 from pystac_client.exceptions import APIError
 from tqdm import tqdm
 
 from .api import find_api, iter_search
 from .area import Area, norm_area
-from .cli import parse_args
-from .document import matches, new_item, times_of
+from .cli import check_output, parse_args
+from .document import check_max_cloud, matches, new_item, times_of
 from .errors import AreaError, CatalogError, exit_code
 from .files import write_whole
+from .geoparquet import iter_parquet, write_parquet
 from .period import Period, norm_period
 from .retry import Retry, RetryIO, bare_url
 from .sign import sign_href
-from .static import Document, absolute_href, is_url, iter_parquet, iter_static, links_of, read_document, unreachable
+from .static import Document, absolute_href, is_url, iter_static, links_of, read_document, unreachable
 
 __all__ = ["PRESETS", "Preset", "Retry", "find_items", "open_items", "save_items", "sign_href"]
 
@@ -68,6 +67,9 @@ PRESETS: dict[str, Preset] = {
 }
 """Name → preset."""
 
+MOST_ON_PAGE = 10_000
+"""Most items in one answer. Source: STAC API item search, parameter `limit`."""
+
 _TABLES = (".parquet", ".geoparquet")
 
 
@@ -91,7 +93,8 @@ def find_items(
         area: Items must share a point with it.
         period: Items' time, UTC, must lie in it.
         collection: Only this one. None means the preset's, or all that a catalog has.
-        page_size: Items in one answer of an API. Small pages keep servers within their limits.
+        page_size: Items in one answer of an API, from 1 to `MOST_ON_PAGE`. Small pages keep servers within their
+            limits.
         retry: How patiently to ask.
         max_cloud: Leave out items whose `eo:cloud_cover`, percent, is higher; items without one are kept.
         progress: Show a progress bar on standard error.
@@ -100,9 +103,12 @@ def find_items(
         Items in the order of time, then id; none twice.
 
     Raises:
-        CatalogError: The catalog cannot be reached, read or understood.
+        CatalogError: The catalog cannot be reached, read or understood; `page_size` or `max_cloud` is out of bounds.
         AreaError: No item lies in the area and period.
     """
+    check_max_cloud(max_cloud)
+    if not 1 <= page_size <= MOST_ON_PAGE:
+        raise CatalogError(f"page size {page_size}", f"1 to {MOST_ON_PAGE} items on a page", "correct --page-size")
     http = RetryIO(retry or Retry())
     roots = {preset.url: preset for preset in PRESETS.values()}
     preset = PRESETS.get(str(source)) or roots.get(str(source).rstrip("/"))
@@ -137,31 +143,20 @@ def save_items(items: Iterable[pystac.Item], path: Path) -> None:
         OSError: The file cannot be written.
     """
     documents = [item.to_dict(include_self_link=True, transform_hrefs=False) for item in items]
-    suffix = path.suffix.lower()
-    if suffix not in (*_TABLES, ".json", ".geojson"):
-        raise CatalogError(f"items cannot be written to {path.name}", "a name in .parquet or .json", "rename the file")
+    _check_name(path)
     if not documents:
         raise CatalogError("there is no item to write", "at least one item", "find items first")
     with write_whole(path) as temporary:
-        if suffix in _TABLES:
-            _write_parquet(documents, temporary)
+        if path.suffix.lower() in _TABLES:
+            write_parquet(documents, temporary)
         else:
             content = {"type": "FeatureCollection", "features": documents}
             temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def _write_parquet(documents: list[Document], path: Path) -> None:
-    try:
-        rustac.write_sync(str(path.resolve()), documents, format="parquet", parquet_compression="zstd(3)")
-    except rustac.RustacError as err:
-        code = re.search(r"\(os error (\d+)\)", str(err))
-        if code:  # a fault of the disk, which Rust reports in words only
-            raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from err
-        raise CatalogError(
-            f"the items cannot be written as stac-geoparquet ({str(err).splitlines()[0][:120]})",
-            "items whose fields have one type each",
-            "write them as .json",
-        ) from err
+def _check_name(path: Path) -> None:
+    if path.suffix.lower() not in (*_TABLES, ".json", ".geojson"):
+        raise CatalogError(f"items cannot be written to {path.name}", "a name in .parquet or .json", "rename the file")
 
 
 def open_items(path: Path) -> list[pystac.Item]:
@@ -188,14 +183,15 @@ def _locate(source: str | Path) -> str:
             found = f"catalog {bare_url(text)} lies behind {scheme}://"
             raise CatalogError(found, "http(s)://, a path, or .parquet in an object store", "give another address")
         return absolute_href(text, "") if text.startswith("file://") else text
-    path = Path(source).expanduser().resolve()
-    for name in ("catalog.json", "collection.json"):
-        if path.is_dir() and (path / name).is_file():
-            return str(path / name)
-    if not path.is_file():
+    path = None
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # longer than any name; the home of nobody
+        whole = Path(source).expanduser().resolve()
+        below = [whole / name for name in ("catalog.json", "collection.json")] if whole.is_dir() else [whole]
+        path = next((file for file in below if file.is_file()), None)
+    if path is None:
         near = difflib.get_close_matches(text, [*PRESETS], n=1, cutoff=0.6)
         raise CatalogError(
-            f"catalog '{text}' is neither known by name nor a file",
+            f"catalog '{text[:200]}' is neither known by name nor a file",
             f"{', '.join(PRESETS)}, an http(s) address, or a STAC file or folder",
             f"did you mean {near[0]}?" if near else "correct the name or path",
         )
@@ -240,8 +236,8 @@ def _iter_lines(href: str, http: RetryIO) -> Iterator[tuple[Document, str]]:
             if line.strip():
                 yield dict(json.loads(line)), href
     except APIError as err:
-        raise unreachable(href, err) from None
-    except (OSError, ValueError, TypeError) as err:
+        raise unreachable(href, err, http.tries(err)) from None
+    except (OSError, ValueError, TypeError, RecursionError) as err:
         raise CatalogError(
             f"{bare_url(href)} is no file of items", "one item in JSON a line", "check the file"
         ) from err
@@ -273,6 +269,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.out is not None:
+        _check_name(check_output(arguments.out))
     items = find_items(
         arguments.source,
         area=norm_area(arguments.area),
@@ -282,7 +280,7 @@ def _run(arguments: argparse.Namespace) -> int:
         max_cloud=arguments.max_cloud,
         progress=sys.stderr.isatty(),
     )
-    if arguments.out:
+    if arguments.out is not None:
         save_items(items, arguments.out)
     first, last = (times_of(item.to_dict(False, False))[0] for item in (items[0], items[-1]))
     summary = {

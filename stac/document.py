@@ -17,11 +17,21 @@ from .period import Period
 from .static import Document, absolute_href, is_url, links_of
 
 
+def check_max_cloud(percent: float | None) -> None:
+    """Refuse a limit of cloud cover that is none.
+
+    Raises:
+        CatalogError: It is neither None nor a number from 0 to 100.
+    """
+    if percent is not None and not 0 <= percent <= 100:
+        raise CatalogError(f"cloud cover up to {percent:g} %", "a number from 0 to 100", "correct --max-cloud")
+
+
 def matches(document: Document, area: Area, period: Period, collection: str | None, max_cloud: float | None) -> bool:
     """Whether an item is of the collection, in the period, clear enough, and truly meets the area."""
     if document.get("type", "Feature") != "Feature" or collection not in (None, document.get("collection")):
         return False
-    cloud = (document.get("properties") or {}).get("eo:cloud_cover")
+    cloud = _properties(document).get("eo:cloud_cover")
     if max_cloud is not None and isinstance(cloud, int | float) and cloud > max_cloud:
         return False
     return period.overlaps(*times_of(document)) and area.intersects(footprint(document))
@@ -29,14 +39,22 @@ def matches(document: Document, area: Area, period: Period, collection: str | No
 
 def times_of(document: Document) -> tuple[datetime, datetime]:
     """First and last instant of an item, UTC."""
-    properties = document.get("properties") or {}
+    properties = _properties(document)
     when = properties.get("datetime")
     try:
         ends = [properties[key] for key in ("start_datetime", "end_datetime")] if when is None else [when, when]
         start, end = (datetime.fromisoformat(str(text)) for text in ends)
-    except (KeyError, ValueError) as err:
+        start, end = (t.astimezone(UTC) if t.tzinfo else t.replace(tzinfo=UTC) for t in (start, end))
+    except (KeyError, ValueError, OverflowError) as err:
         raise _invalid(document, "has no time") from err
-    return tuple(t if t.tzinfo else t.replace(tzinfo=UTC) for t in (start, end))  # type: ignore[return-value]
+    return start, end
+
+
+def _properties(document: Document) -> Document:
+    properties = document.get("properties") or {}
+    if not isinstance(properties, dict):
+        raise _invalid(document, "has no properties")
+    return properties
 
 
 def footprint(document: Document) -> Polygon | MultiPolygon:
@@ -69,14 +87,16 @@ def new_item(document: Document, base: str) -> pystac.Item:
     Raises:
         CatalogError: It is no valid item.
     """
-    assets = {
-        key: {**asset, "href": _asset_href(str(asset["href"]), base)}
-        for key, asset in (document.get("assets") or {}).items()
-        if isinstance(asset, dict) and asset.get("href")
-    }
-    own = [link for link in links_of(document, "self") if is_url(str(link["href"]))][:1]
-    content = {**document, "type": "Feature", "assets": assets, "links": own}
+    own = [link for link in links_of(document, "self") if is_url(link["href"])][:1]
+    content = {**document, "type": "Feature", "links": own}
     try:
+        content["assets"] = {
+            key: {**asset, "href": _asset_href(str(asset["href"]), base)}
+            for key, asset in (document.get("assets") or {}).items()
+            if isinstance(asset, dict) and asset.get("href")
+        }
+        if document["id"] is None:
+            raise KeyError("id")
         content["id"] = str(document["id"])
         return pystac.Item.from_dict(content, preserve_dict=False, migrate=False)
     except (KeyError, ValueError, TypeError, AttributeError, pystac.STACError) as err:

@@ -11,14 +11,21 @@ found, what was expected, what to do.
     ├── WeightsError    weights that are missing, of another kind, or want bands that are not there (encoder)
     └── StoreError      a store that is missing, damaged, of another version, or made otherwise (index)
 
-Commands end through `exit_code`: a `DataError` (and a full disk) becomes one sentence on standard error, exit code 2.
+Commands end through `exit_code`: a `DataError` or an `OSError` becomes one sentence on standard error and exit code 2,
+a signal to stop becomes one line and 128 + its number. Any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import queue
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 
 class DataError(Exception):
@@ -65,32 +72,139 @@ class StoreError(DataError):
     """A store is missing, damaged, of another version, or made with other arguments."""
 
 
+GRACE_S = 5.0
+"""How long a stopped command may tidy up, seconds; then it ends at once, which loses nothing that is whole."""
+
+STOPPED = "stopped: run the same command again to go on from here"
+
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BROKEN_PIPE = 128 + signal.SIGPIPE
+
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DENIED = ("a path that you may read and write", "change its permissions, or choose another path")
+_CAUSES = {
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: ("a file system that can be written", "choose a path on another one"),
+    errno.ENOENT: ("a file or folder that is there", "check the path"),
+    errno.ENOTDIR: ("a folder on the way to it", "choose another path"),
+    errno.EISDIR: ("a file", "add a file's name to it"),
+    errno.EEXIST: ("a name that is free, or a folder", "choose another path"),
+    errno.ENAMETOOLONG: ("a shorter name", "choose another path"),
+    errno.EMFILE: ("fewer open files", "raise the limit with ulimit -n"),
+}
 
 
 def exit_code(command: Callable[[], int]) -> int:
-    """Run a command's body and turn what a person can mend into one sentence and exit code 2.
+    """Run a command's body and turn what a person can mend, or has stopped, into one sentence and an exit code.
 
     Args:
         command: Takes nothing and returns the exit code of success.
 
     Returns:
-        The command's own code; 2 on a `DataError` or a full disk; 130 when interrupted.
+        The command's own code; 2 on a `DataError` or an `OSError`; 128 + the signal's number when stopped by one (130
+        for Ctrl-C), or when whoever read the output has gone (141).
     """
+    received: list[int] = []
     try:
-        return command()
-    except DataError as err:
-        sys.stderr.write(f"error: {err}\n")
-        return 2
-    except OSError as err:
-        if err.errno not in _DISK_FULL:
-            raise
-        where = f" at {err.filename}" if err.filename else ""
-        sys.stderr.write(
-            f"error: the disk is full{where} ({err.strerror}): free some room and run the same command again; "
-            "what was already written is kept\n"
-        )
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped: run the same command again to go on from here\n")
-        return 130
+        with _stoppable(received):
+            code = command()
+            sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
+            return code
+    except BaseException as err:
+        if received:  # whatever the interruption was turned into on its way
+            return _tell(STOPPED, 128 + received[0])
+        if isinstance(err, KeyboardInterrupt):
+            return _tell(STOPPED, 128 + signal.SIGINT)
+        if isinstance(err, DataError):
+            return _tell(f"error: {err}", 2)
+        if isinstance(err, BrokenPipeError):
+            _drop_output()
+            return _BROKEN_PIPE
+        if isinstance(err, OSError):
+            _drop_output()
+            return _tell(f"error: {_explain(err)}", 2)
+        raise
+
+
+def _explain(err: OSError) -> str:
+    """What the operating system refused, as one sentence with the path, the cause and what to do."""
+    cause = " ".join(str(err.strerror or err or type(err).__name__).split())
+    name = err.filename2 or err.filename
+    if err.errno in _DISK_FULL:
+        where = f" at {name}" if name else ""
+        do = "free some room and run the same command again; what was already written is kept"
+        return f"the disk is full{where} ({cause}): {do}"
+    expected, do = _CAUSES.get(err.errno or 0, ("no such failure", "mend the cause and run the same command again"))
+    return str(DataError(f"{name}: {cause}" if name else cause, expected, do))
+
+
+def _tell(sentence: str, code: int) -> int:
+    """Write a line on standard error, if anyone still reads it, and give the code back."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+    return code
+
+
+def _drop_output() -> None:
+    """Let what cannot be written to standard output go, so that the interpreter does not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported: an exception there can abort the process, inside of an extension module."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _end_if_late(notes: queue.SimpleQueue[int | None]) -> None:
+    """Wait for a signal's number, then for the end (None); end the process when that does not come in time."""
+    number = notes.get()
+    if number is None:
+        return
+    with contextlib.suppress(queue.Empty):
+        if notes.get(timeout=GRACE_S) is None:
+            return
+    _tell(STOPPED, 0)
+    os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def _stoppable(received: list[int]) -> Iterator[None]:
+    """Within, a signal to stop raises `KeyboardInterrupt` and is noted; a second one, or a long wait, ends at once.
+
+    Signals that the caller has this process ignore (`nohup`) stay ignored. Only the main thread can do this.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    notes: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # the one queue that a handler may put into
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        notes.put(number)
+        if _is_importing(frame):
+            _tell(STOPPED, 0)
+            os._exit(128 + number)
+        raise KeyboardInterrupt
+
+    threading.Thread(target=_end_if_late, args=(notes,), name="stop", daemon=True).start()
+    found = {number: signal.getsignal(number) for number in _STOPS}
+    # None: set by a program that holds this one; it cannot be put back.
+    previous = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+    try:
+        for number in previous:
+            signal.signal(number, handle)
+        yield
+    finally:
+        notes.put(None)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

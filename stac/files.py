@@ -25,7 +25,8 @@ def write_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path in the same folder; rename it to `path` when the block ends without an error.
 
     Raises:
-        OSError: As the writer raises it; the temporary file is removed and what stood at `path` is untouched.
+        OSError: As the writer raises it, with `path` for its name; the temporary file is removed and what stood at
+            `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose their format by it.
@@ -35,6 +36,11 @@ def write_whole(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as err:
+        # A failed write names no file: give the one that the person knows.
+        if err.errno is not None and str(err.filename or temporary) == str(temporary):
+            err.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -59,17 +65,25 @@ def sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold a folder for one writer; the lock ends with the process, however that ends.
+    """Hold a folder for one writer; the lock ends with the process, however that ends, and leaves no file behind.
 
     Raises:
         StoreError: Another process holds it.
+        OSError: The folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    path = folder / ".lock"
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
+            held = path.stat().st_ino == os.fstat(file.fileno()).st_ino
+        except (BlockingIOError, FileNotFoundError):
+            held = False
+        if not held:  # another process has it, or removed it at its end just after we opened it
             raise StoreError(
                 f"another build is writing to {folder}", "one build at a time", "wait for it, or stop it first"
-            ) from err
-        yield
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is still held

@@ -23,12 +23,28 @@ from . import antimeridian
 from .bands import BANDS, SCL, norm_band, norm_bands
 from .document import footprint
 from .errors import ItemError
-from .product import NEVER, datatake_of, generated_of, instant_of, lacks, radiometry_of, tile_of, utm_epsg_of
+from .product import (
+    NEVER,
+    datatake_of,
+    generated_of,
+    instant_of,
+    lacks,
+    radiometry_of,
+    satellite_of,
+    strip_of,
+    tile_of,
+    utm_epsg_of,
+)
 
 _log = logging.getLogger(__name__)
 
 # assumed: footprints of one granule, processed twice, agree to a tenth; those of a split one hardly overlap.
 _SAME_FOOTPRINT = 0.9
+_SAME_MOMENT = timedelta(seconds=2)
+"""assumed: sensing times of one granule differ by less between processings, and between items."""
+_ONE_PASS = timedelta(minutes=50)
+"""Half a revolution: a satellite sees a tile again after one or more. Source: 100.6 minutes,
+https://sentiwiki.copernicus.eu/web/s2-mission."""
 
 _SCL_GSD = 20
 _RESOLUTION = re.compile(r"_(\d+)m$", re.IGNORECASE)
@@ -72,8 +88,12 @@ class Scene:
     """Where there is data: degrees, split at the antimeridian."""
     assets: Mapping[str, Asset]
     """Canonical band, or `SCL` → file."""
-    datatake: str = ""
-    """Satellite and start of the datatake (`S2A_20230815T095031`): the same for every processing of it."""
+    satellite: str = ""
+    """`S2A` to `S2D`; empty where the item names none."""
+    datatake: datetime | None = None
+    """Start of the datatake, UTC; None where it is not stated."""
+    strip: datetime | None = None
+    """Start of the datastrip, UTC; None where it is not stated."""
     generated: datetime = NEVER
     """When it was processed, UTC."""
 
@@ -108,7 +128,9 @@ def resolve_scene(item: pystac.Item) -> Scene:
         epsg=epsg,
         footprint=outline,
         assets=assets,
-        datatake=datatake_of(item, when),
+        satellite=satellite_of(item),
+        datatake=datatake_of(item),
+        strip=strip_of(item),
         generated=generated_of(item),
     )
 
@@ -166,21 +188,23 @@ def solar_days(scenes: Iterable[Scene], meridian: float | None = None) -> dict[d
 
 
 def deduplicate(scenes: Iterable[Scene]) -> list[Scene]:
-    """Each (tile, datatake) once: the highest baseline, and of equal ones the one processed last.
+    """Each granule once: the highest baseline, and of equal ones the one processed last.
 
-    The parts of a granule that was split between two data strips (`_0_`, `_1_`) have different footprints and are all
-    kept, as none replaces another.
+    The parts of a tile that was split between two datastrips (`_0_`, `_1_`) were sensed at different times or have
+    different footprints, and are all kept, as none replaces another.
     """
-    groups: dict[tuple[str, str], list[Scene]] = {}
+    tiles: dict[str, list[Scene]] = {}
     for scene in scenes:
-        groups.setdefault((scene.tile, scene.datatake), []).append(scene)
+        tiles.setdefault(scene.tile, []).append(scene)
     kept: list[Scene] = []
-    for group in groups.values():
-        best: list[Scene] = []
+    for group in tiles.values():
+        days: dict[date, list[Scene]] = {}
         for scene in sorted(group, key=lambda s: (s.baseline, s.generated, s.item_id), reverse=True):
-            if not any(_replaces(other, scene) for other in best):
-                best.append(scene)
-        kept += best
+            day = scene.time.date()
+            near = [other for turn in (-1, 0, 1) for other in days.get(day + timedelta(days=turn), [])]
+            if not any(_replaces(other, scene) for other in near):
+                days.setdefault(day, []).append(scene)
+        kept += [scene for found in days.values() for scene in found]
     return kept
 
 
@@ -198,7 +222,24 @@ def is_level2a(item: pystac.Item) -> bool:
 
 
 def _replaces(better: Scene, scene: Scene) -> bool:
-    """Whether two scenes show the same ground, so that the better one is enough."""
+    """Whether two scenes of a tile are the same granule, so that the better one is enough.
+
+    Items state different parts of what tells granules apart, and may lack any of it: what both of them state counts
+    here. Where none of it differs, the same datastrip or the same ground makes them one.
+    """
+    if better.satellite and scene.satellite and better.satellite != scene.satellite:
+        return False
+    if better.datatake and scene.datatake and better.datatake != scene.datatake:
+        return False
+    if abs(better.time - scene.time) > _ONE_PASS:
+        return False
+    # The Planetary Computer and CDSE give the start of the datatake for an item's time, which says nothing of the part.
+    start = better.datatake or scene.datatake
+    sensed = [one.time for one in (better, scene) if start is None or abs(one.time - start) > _SAME_MOMENT]
+    if len(sensed) == 2 and abs(sensed[0] - sensed[1]) > _SAME_MOMENT:
+        return False
+    if better.strip and scene.strip:
+        return abs(better.strip - scene.strip) <= _SAME_MOMENT
     smaller = min(better.footprint.area, scene.footprint.area)
     return bool(better.footprint.intersection(scene.footprint).area >= _SAME_FOOTPRINT * smaller)
 

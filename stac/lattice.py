@@ -136,6 +136,17 @@ def utm_epsg(lon: float, lat: float) -> int:
     return (32600 if lat >= 0 else 32700) + zone
 
 
+def utm_epsgs(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.int64]:
+    """`utm_epsg` of many points (N,), degrees; 0 outside UTM and where a coordinate is not finite."""
+    inside = np.isfinite(lon) & (lat >= -80) & (lat <= 84)
+    lon, lat = np.where(inside, lon, 0.0), np.where(inside, lat, 0.0)
+    zone = np.floor((lon + 180) % 360 / 6) + 1
+    zone = np.where((lat >= 56) & (lat < 64) & (lon >= 3) & (lon < 12), 32, zone)
+    svalbard = 31 + 2 * np.floor((lon + 3) / 12)
+    zone = np.where((lat >= 72) & (lon >= 0) & (lon < 42), svalbard, zone)
+    return np.where(inside, np.where(lat >= 0, 32600, 32700) + zone, 0).astype(np.int64)
+
+
 def locate(lon: float, lat: float, chip_size: int, gsd: int) -> Location:
     """The location that holds a point (degrees), in the zone that MGRS uses there."""
     lattice = Lattice(utm_epsg(lon, lat), chip_size, gsd)

@@ -65,7 +65,7 @@ def find_place(name: str) -> Place:
     if place is None:
         near = ", ".join(_near(key)) or "no name looks like it"
         raise AreaError(
-            f"place '{name}' is unknown (near: {near})",
+            f"place '{name[:80]}' is unknown (near: {near})",
             "a country, a US state or a city of more than 15,000 people",
             "correct the name, or give W,S,E,N or a vector file",
         )

@@ -1,4 +1,4 @@
-"""What a Sentinel-2 product says of itself in its STAC item: tile, datatake, processing, and the offset in its pixels.
+"""What a Sentinel-2 product says of itself in its STAC item: tile, acquisition, processing, the offset in its pixels.
 
 Harmonisation. Since processing baseline 04.00 the pixels carry +1000
 (https://sentiwiki.copernicus.eu/web/s2-processing, "Processing baseline 04.00"). Whether an asset still does is taken
@@ -31,6 +31,13 @@ NEVER = datetime(1, 1, 1, tzinfo=UTC)
 _TILE = re.compile(r"(?:^|[_-]|T|MGRS-)(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})(?=[_-]|$)")
 _PRODUCT = re.compile(r"(S2[A-D])_MSIL2A_(\d{8}T\d{6})(?:_N(\d{2})(\d{2}))?")
 _DATATAKE = re.compile(r"G?(S2[A-D])_(\d{8}T\d{6})")
+_SATELLITE = re.compile(r"(?:SENTINEL[-_ ]?|(?<![A-Z])G?S)(2[A-D])(?![A-Z0-9])")
+_STRIP = re.compile(
+    r"_DS_\w+_S(\d{8}T\d{6})"  # a datastrip's id
+    r"|^S2[A-D]_T\w{5}_(\d{8}T\d{6})_L2A"  # an item's id in Earth Search's collection 1
+    r"|L2A_T\w{5}_A\d{6}_(\d{8}T\d{6})"  # a granule's folder
+)
+_DATATAKES = ("s2:datatake_id", "eopf:datatake_id")
 _GENERATED = re.compile(r"_(\d{8}T\d{6})(?:\.SAFE)?$")
 
 
@@ -76,19 +83,36 @@ def utm_epsg_of(tile: str) -> int:
     return (32600 if tile[2] >= "N" else 32700) + int(tile[:2])
 
 
-def datatake_of(item: pystac.Item, when: datetime) -> str:
-    """Satellite and start of the datatake; where not stated, satellite and sensing time to the second."""
+def satellite_of(item: pystac.Item) -> str:
+    """`S2A` to `S2D`; empty where the item names none."""
     properties = item.properties
-    for text in (properties.get("s2:datatake_id"), properties.get("eopf:datatake_id")):
-        match = _DATATAKE.match(str(text or ""))
+    texts = [properties.get(key) for key in ("platform", "s2:product_uri", "sentinel:product_id", *_DATATAKES)]
+    for text in (*texts, item.id):
+        match = _SATELLITE.search(str(text or "").upper())
         if match:
-            return f"{match[1]}_{match[2]}"
-    for text in (properties.get("s2:product_uri"), item.id):
-        match = _PRODUCT.search(str(text or ""))
-        if match:
-            return f"{match[1]}_{match[2]}"
-    satellite = str(properties.get("platform") or "S2").upper().replace("SENTINEL-", "S").replace(" ", "")
-    return f"{satellite}_{when:%Y%m%dT%H%M%S}"
+            return f"S{match[1]}"
+    return ""
+
+
+def datatake_of(item: pystac.Item) -> datetime | None:
+    """Start of the datatake, UTC, the same for every processing of it; None where it is not stated."""
+    properties = item.properties
+    stated = [_DATATAKE.match(str(properties.get(key) or "")) for key in _DATATAKES]
+    names = (properties.get("s2:product_uri"), properties.get("sentinel:product_id"), item.id)
+    stated += [_PRODUCT.search(str(text or "")) for text in names]
+    return next((instant for match in stated if match and (instant := instant_of(match[2]))), None)
+
+
+def strip_of(item: pystac.Item) -> datetime | None:
+    """Start of the datastrip that the granule was cut from, UTC; None where it is not stated.
+
+    The parts of a tile that lies in two datastrips differ in it, the processings of one part do not.
+    """
+    properties = item.properties
+    stated = [properties.get(key) for key in ("s2:datastrip_id", "eopf:datastrip_id", "s2:granule_id")]
+    texts = [*stated, item.id, *(asset.href for asset in item.assets.values())]
+    found = (_STRIP.search(str(text or "")) for text in texts)
+    return next((instant for match in found if match and (instant := instant_of(match[match.lastindex or 0]))), None)
 
 
 def generated_of(item: pystac.Item) -> datetime:

@@ -2,8 +2,8 @@
 
 Owns everything between an asset's `href` and an open dataset lying on a known pixel grid: signing just before the open,
 GDAL's settings, the georeference an item states for files that have none, retries of remote reads, and the two ways in
-which a read ends badly: `ReadError` (a local file: somebody can mend it) and `UnreachableError` (a remote one: its day
-is recorded as missing).
+which a read ends badly: `ReadError` (a local file: somebody can mend it) and `UnreachableError` (a remote one:
+what its scene supplies is recorded as missing).
 
 Every read must happen inside `rasterio.Env`: outside it a truncated JPEG 2000 file is returned as zeros, without an
 error (seen with rasterio 1.4.4, GDAL 3.10.3). `gdal_env` is that environment.
@@ -11,6 +11,7 @@ error (seen with rasterio 1.4.4, GDAL 3.10.3). `gdal_env` is that environment.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -42,19 +43,17 @@ _FINAL = re.compile(r"HTTP (?:response code|error code)\s*:?\s*(?:400|401|404|41
 
 
 class UnreachableError(ReadError):
-    """A remote file could not be read, after all retries; `reason` is one line without any signature."""
+    """A remote file could not be read, after all retries."""
 
-    def __init__(self, href: str, reason: str, tries: int) -> None:
+    def __init__(self, reason: str) -> None:
         """Make the error.
 
         Args:
-            href: Address, signed or not: the signature is dropped.
-            reason: What the last try said.
-            tries: How often it was tried.
+            reason: The address and what the last try said, in one line without any signature; kept as `reason`.
         """
-        self.reason = f"{public_href(href)}: {reason} ({tries} {'try' if tries == 1 else 'tries'})"
+        self.reason = reason
         super().__init__(
-            f"the remote file {self.reason} could not be read",
+            f"the remote file {reason} could not be read",
             "pixels",
             "check the network and the address, then run the same command again",
         )
@@ -114,12 +113,15 @@ def enter_env(options: ReadOptions) -> None:
     rasterio.Env(**gdal_env(options)).__enter__()
 
 
-def quiet_georeference() -> None:
-    """Stop rasterio's warning about files without a georeference: here the item's own is used instead.
+def quiet_rasterio() -> None:
+    """Stop what rasterio says beside its exceptions: about files without a georeference, and about damaged ones.
 
-    Call it before threads start: Python's list of warning filters belongs to the process.
+    The item's georeference is used instead, and the exception is told in one sentence. GDAL's own lines are logged
+    where the program logs as much as information. Call it before threads start: both settings belong to the process.
     """
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+    if not logging.getLogger().isEnabledFor(logging.INFO):
+        logging.getLogger("rasterio").setLevel(logging.CRITICAL)
 
 
 def is_remote(href: str) -> bool:
@@ -226,10 +228,13 @@ def retrying(href: str, attempt: Callable[[], None], options: ReadOptions) -> No
                 raise ReadError(
                     f"{href} cannot be read: {reason}",
                     "a complete raster file",
-                    "put the whole file there again, or take its item out, then run the same command again",
+                    "put the whole file there again and run the same command again, "
+                    "or build without its item into another folder",
                 ) from err
             if number == options.retries or _FINAL.search(reason):
-                raise UnreachableError(href, reason, number + 1) from None  # GDAL's text may hold the signature
+                tries = "1 try" if number == 0 else f"{number + 1} tries"
+                # GDAL's own text may hold the signature.
+                raise UnreachableError(f"{public_href(href)}: {reason} ({tries})") from None
             time.sleep(options.backoff * 2**number)
         else:
             return

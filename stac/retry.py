@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 RETRY_STATUS = (429, 502, 503, 504)
 """Answers that mean "later": too many requests, and a server or gateway that is down or overloaded (RFC 9110 §15)."""
 
+SEARCH_STATUS = (403, *RETRY_STATUS)
+"""The same for a search: Earth Search answers Forbidden when it throttles, as with its files (see `raster`)."""
+
 # A host that is unknown or refuses connections is mostly a mistyped address: no use in waiting half a minute.
 _CONNECT_TRIES = 3
 
@@ -41,13 +44,13 @@ class Retry:
     longest_wait: float = 120.0
     """Longest wait between two attempts, seconds, whatever the server's Retry-After asks for."""
 
-    def urllib3(self) -> urllib3.Retry:
-        """The same for urllib3: any method, the statuses above, Retry-After honoured."""
+    def urllib3(self, statuses: tuple[int, ...] = RETRY_STATUS) -> urllib3.Retry:
+        """The same for urllib3: any method, some statuses, Retry-After honoured."""
         return urllib3.Retry(
             total=self.tries,
             connect=min(self.tries, _CONNECT_TRIES),
             allowed_methods=None,
-            status_forcelist=RETRY_STATUS,
+            status_forcelist=statuses,
             backoff_factor=self.backoff,
             backoff_max=self.longest_wait,
             backoff_jitter=self.backoff / 2,
@@ -64,15 +67,27 @@ class Retry:
 class RetryIO(StacApiIO):
     """pystac-client's door to a server, asking again when the connection drops within an answer's body."""
 
-    def __init__(self, retry: Retry, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, retry: Retry, headers: dict[str, str] | None = None, *, statuses: tuple[int, ...] = RETRY_STATUS
+    ) -> None:
         """Open a session.
 
         Args:
             retry: How patiently to ask.
             headers: Further headers of each request.
+            statuses: Answers that are worth asking again.
         """
-        super().__init__(headers=headers, timeout=retry.timeout, max_retries=retry.urllib3())
-        self._retry = retry
+        logging.getLogger("urllib3.connectionpool").addFilter(_log_quietly)
+        super().__init__(headers=headers, timeout=retry.timeout, max_retries=retry.urllib3(statuses))
+        self._retry, self._headers, self._statuses = retry, headers, statuses
+
+    def for_search(self) -> RetryIO:
+        """A session for searches: it asks again where this one would take Forbidden for an answer."""
+        return RetryIO(self._retry, self._headers, statuses=SEARCH_STATUS)
+
+    def tries(self, err: APIError) -> int:
+        """How often a server was asked before it was left at an error."""
+        return self._retry.tries + 1 if getattr(err, "status_code", None) in self._statuses else 1
 
     def request(
         self,
@@ -101,7 +116,7 @@ class RetryIO(StacApiIO):
         for attempt in range(self._retry.tries + 1):
             try:
                 answer = self.session.get(href, timeout=self._retry.timeout)
-            except requests.RequestException as err:
+            except (requests.RequestException, ValueError) as err:  # ValueError: some addresses that are none
                 if attempt == self._retry.tries or not isinstance(err, _BROKEN_BODY):
                     raise APIError(str(err)) from err
                 self._retry.wait(attempt)
@@ -112,13 +127,25 @@ class RetryIO(StacApiIO):
         raise AssertionError("unreachable")
 
 
+def _log_quietly(record: logging.LogRecord) -> bool:
+    """Turn urllib3's warnings, which quote whole addresses though all may yet go well, into a line for the log."""
+    if not str(record.msg).startswith("Retrying ("):
+        return True
+    _log.info("a server does not answer: asking again")
+    return False
+
+
 # Connection failures before the answer's headers are repeated by urllib3 already.
 _BROKEN_BODY = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
 
 
 def bare_url(href: str) -> str:
     """An address fit for logs and messages: without user, password, query and fragment, which may hold secrets."""
-    parts = urlsplit(href)
+    try:
+        parts = urlsplit(href)
+    except ValueError:  # "https://[host": nothing to tell the parts by
+        scheme, _, rest = href.partition("?")[0].partition("#")[0].rpartition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
     if not parts.netloc:
         return href
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

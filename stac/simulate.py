@@ -28,13 +28,15 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import shapes
+from tqdm import tqdm
 
 from .bands import CLEAR_SCL
+from .cli import check_folder, number, parse_args
 from .errors import DataError, exit_code
 from .lattice import to_lonlat
 from .simulate_catalog import EPSG, NOTICE, ORIGIN, TILES, Product, write_catalog, write_geojson
 from .simulate_events import Event, plant_events
-from .simulate_files import write_item
+from .simulate_files import find_foreign, write_item
 from .simulate_landscape import new_landscape
 from .simulate_scene import SKIES, Pass, View, new_view, sun_angles
 
@@ -66,47 +68,57 @@ _SIZES = {
 }
 
 
-def simulate_archive(out: Path, *, size: str = "demo", seed: int = 0) -> Path:
+def simulate_archive(out: Path, *, size: str = "demo", seed: int = 0, progress: bool = False) -> Path:
     """Write a simulated archive, or reuse the one that stands there from the same size and seed.
 
     Args:
         out: Folder to write; made when absent. An older archive of this program in it is replaced.
         size: `demo` (15.8 × 9.0 km, 38 passes) or `benchmark` (31.6 × 18.0 km, 60 passes).
         seed: Names the country; the same seed gives the same bytes.
+        progress: Show a progress bar on standard error.
 
     Returns:
         Path of `catalog.json`. The planted truth lies beside it in `events.geojson`.
 
     Raises:
         DataError: The size is unknown, or the folder holds something else.
+        OSError: The disk is full, or the folder cannot be written.
     """
     if size not in _SIZES:
         raise DataError(f"size '{size}'", " or ".join(_SIZES), "choose one of these sizes")
     if seed < 0:
         raise DataError(f"seed {seed}", "a whole number from 0", "choose another seed")
-    return _write_archive(Path(out), _SIZES[size], {"size": size, "seed": seed, "version": VERSION})
+    return _write_archive(Path(out), _SIZES[size], {"size": size, "seed": seed, "version": VERSION}, progress)
 
 
-def _write_archive(out: Path, plan: Plan, stamp: Mapping[str, Any]) -> Path:
+def _write_archive(out: Path, plan: Plan, stamp: Mapping[str, Any], progress: bool = False) -> Path:
     """`simulate_archive` for any plan; `stamp` is what `simulation.json` says, with the seed in it."""
     found = _read_stamp(out)
     whole = (out / "catalog.json").exists() and (out / "events.geojson").exists()
     if found is not None and whole and all(found.get(key) == value for key, value in stamp.items()):
         return out / "catalog.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for left in out.parent.glob(f".simulating-{glob.escape(out.name)}-*"):  # of runs that were killed
+    foreign = find_foreign(out)
+    if foreign is not None:
+        raise _refusal(f"{foreign} stands in an older archive, which would be replaced")
+    place = out.resolve()  # a link stays one
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for left in place.parent.glob(f".simulating-{glob.escape(place.name)}-*"):  # of runs that were killed
         process = left.name.rsplit("-", 1)[1]
         if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
             shutil.rmtree(left, ignore_errors=True)
-    part = out.parent / f".simulating-{out.name}-{os.getpid()}"
+    part = place.parent / f".simulating-{place.name}-{os.getpid()}"
     part.mkdir()
     try:
-        _simulate(part, plan, int(stamp["seed"]))
+        _simulate(part, plan, int(stamp["seed"]), progress)
         record = {**stamp, "plan": asdict(plan), "notice": NOTICE}
         (part / "simulation.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        if out.exists():  # an older archive goes only once the new one is whole
-            shutil.rmtree(out)
-        part.rename(out)
+        if place.exists():  # an older archive goes only once the new one is whole
+            shutil.rmtree(place)
+        part.rename(place)
+    except OSError as err:
+        if err.errno is not None:
+            err.filename = str(out)  # the name that the person knows
+        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return out / "catalog.json"
@@ -127,8 +139,10 @@ def _read_stamp(out: Path) -> dict[str, Any] | None:
     """What `simulation.json` says of an archive that stands there; None when there is nothing.
 
     Raises:
-        DataError: Something other than an archive of this program stands there.
+        DataError: Something other than an archive of this program stands there, or nothing could.
     """
+    if not out.name:
+        raise DataError(f"the folder '{out}'", "one with a name", "choose another folder with --out")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     try:
@@ -137,14 +151,16 @@ def _read_stamp(out: Path) -> dict[str, Any] | None:
             raise ValueError("no stamp of this program")
         return content
     except (OSError, ValueError) as err:
-        raise DataError(
-            f"{out} holds something that is no simulated archive",
-            "an absent or empty folder, or an archive of this program",
-            "choose another folder with --out",
-        ) from err
+        raise _refusal(f"{out} holds something that is no simulated archive") from err
 
 
-def _simulate(root: Path, plan: Plan, seed: int) -> None:
+def _refusal(found: str) -> DataError:
+    """Why an archive is not written over what is there."""
+    expected = "an absent or empty folder, or an archive of this program and nothing else"
+    return DataError(found, expected, "move it away, or choose another folder with --out")
+
+
+def _simulate(root: Path, plan: Plan, seed: int, progress: bool) -> None:
     """Draw everything and write it below `root`, with as many threads as there are processors."""
     shape = (plan.tile, plan.tile + plan.step)
     ground, chance, calendar = (np.random.Generator(np.random.PCG64(s)) for s in _seeds(seed, 0, 3))
@@ -167,7 +183,7 @@ def _simulate(root: Path, plan: Plan, seed: int) -> None:
         return items, [_clear(seen, event) for event in events]
 
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-        drawn = list(pool.map(draw, passes))
+        drawn = list(tqdm(pool.map(draw, passes), "passes", len(passes), unit="", disable=not progress))
     write_catalog(root, [item for items, _ in drawn for item in items])
     seen = np.array([clear for _, clear in drawn])
     write_geojson(root / "events.geojson", [_feature(e, passes, seen[:, n]) for n, e in enumerate(events)])
@@ -277,14 +293,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  python -m stac.simulate --out /data/bench --size benchmark --seed 7 --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--size", default="demo", metavar="|".join(_SIZES), help="how much (default: demo)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="names the country (default: 0)")
-    parser.add_argument("--json", action="store_true", help="report as JSON")
-    args = parser.parse_args(argv)
+    seed = number("--seed", int, "a whole number from 0 to 2^63 - 1", lambda seed: 0 <= seed < 2**63)
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="names the country (default: 0)")
+    parser.add_argument("--json", action="store_true", help="report as JSON, without a progress bar")
 
     def command() -> int:
-        catalog = simulate_archive(args.out, size=args.size, seed=args.seed)
+        args = parse_args(parser, argv)
+        progress = not args.json and sys.stderr.isatty()
+        catalog = simulate_archive(check_folder(args.out, "--out"), size=args.size, seed=args.seed, progress=progress)
         events = json.loads((catalog.parent / "events.geojson").read_text(encoding="utf-8"))["features"]
         report = {"catalog": str(catalog), "events": len(events), "size": args.size, "seed": args.seed}
         text = json.dumps(report) if args.json else f"{catalog} ({len(events)} planted events, simulated)"

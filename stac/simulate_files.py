@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from .bands import SCL
 from .simulate_catalog import COLLECTION, EPSG, ORIGIN, Product, band_asset, new_item, scl_asset
 from .simulate_scene import to_20m
 from .simulate_spectra import BANDS
+
+_AT_ROOT = frozenset({"catalog.json", "events.geojson", "simulation.json", COLLECTION})
+_ITEM_ID = re.compile(r"S2[AB]_\d{2}[A-Z]{3}_\d{8}_\d_L2A")
+_OF_ITEM = frozenset({f"{name}.tif" for name in (*BANDS, SCL)})
 
 
 def write_item(
@@ -50,6 +55,28 @@ def write_item(
     return item
 
 
+def find_foreign(root: Path) -> Path | None:
+    """The first file or folder in an archive's folder that is not part of an archive; None when there is none.
+
+    Args:
+        root: Folder of the archive.
+    """
+    for path in sorted(root.rglob("*")):
+        *folders, name = path.relative_to(root).parts
+        match folders:
+            case []:
+                ours = name in _AT_ROOT
+            case [_]:
+                ours = name == "collection.json" or bool(_ITEM_ID.fullmatch(name))
+            case [_, item_id]:
+                ours = name in _OF_ITEM or name == f"{item_id}.json"
+            case _:
+                ours = False
+        if not ours or path.is_symlink():
+            return path
+    return None
+
+
 def _store(band: NDArray[np.uint16], product: Product) -> NDArray[np.uint16]:
     """Pixels as delivered: with this delivery's gain and offset, 0 = no data."""
     out = band if product.gain == 1.0 else (band * product.gain).astype(np.uint16)
@@ -69,13 +96,14 @@ def _write_cog(path: Path, pixels: NDArray[Any], west: int, gsd: int) -> None:
         "transform": Affine(gsd, 0, west, 0, -gsd, ORIGIN[1]),
         "nodata": 0,
     }
-    with rasterio.MemoryFile() as memory, memory.open(**profile) as file:
+    # Written in memory first: GDAL's own errors do not tell a full disk from any other fault.
+    with rasterio.MemoryFile() as memory, memory.open(**profile) as file, rasterio.MemoryFile() as cog:
         file.write(pixels, 1)
         # Every fourth pixel is enough for a quick look; a first overview of half the size would add a quarter.
         file.build_overviews([4], Resampling.nearest if byte else Resampling.average)
         copy(
             file,
-            path,
+            cog.name,
             driver="COG",
             compress="DEFLATE",
             predictor="NO" if byte else "STANDARD",
@@ -83,3 +111,4 @@ def _write_cog(path: Path, pixels: NDArray[Any], west: int, gsd: int) -> None:
             blocksize=512,
             overviews="FORCE_USE_EXISTING",
         )
+        path.write_bytes(cog.getbuffer())

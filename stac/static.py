@@ -6,23 +6,15 @@ Everything here works on dictionaries, as the documents are; `catalog` turns tho
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import rustac
 from pystac_client.exceptions import APIError
 
-from .area import Area
 from .errors import CatalogError
-from .period import Period
 from .retry import RetryIO, bare_url
 
 Document = dict[str, Any]
@@ -31,14 +23,14 @@ Document = dict[str, Any]
 THREADS = 8
 """Documents of a static catalog that are fetched at once."""
 
-_ROWS = 2000  # of stac-geoparquet turned into dictionaries at once: some 100 MB
+_DEEPEST = 50  # assumed: no catalog nests so deep; one whose addresses change on the way round does
 
 _DO = "check the address, and that it is the one of a STAC API, catalog, collection or item"
 
 
 def is_url(href: str) -> bool:
     """Whether an address is one of HTTP, not a path."""
-    return urlsplit(href).scheme.lower() in ("http", "https")
+    return href.lower().startswith(("http:", "https:"))
 
 
 def absolute_href(href: str, base: str) -> str:
@@ -50,15 +42,23 @@ def absolute_href(href: str, base: str) -> str:
 
     Returns:
         An address with its scheme, or an absolute path (for `file://` too, as GDAL takes those only as paths).
+
+    Raises:
+        CatalogError: It can be neither an address nor a path.
     """
-    scheme = urlsplit(href).scheme.lower()
-    if scheme == "file":
-        return unquote(urlsplit(href).path)
-    if len(scheme) > 1 or href.startswith("/vsi"):
-        return href
-    if is_url(base):
-        return urljoin(base, href)
-    return str((Path(base).parent / href).resolve()) if not Path(href).is_absolute() else href
+    try:
+        scheme = urlsplit(href).scheme.lower()
+        if scheme == "file":
+            return unquote(urlsplit(href).path)
+        if len(scheme) > 1 or href.startswith("/vsi"):
+            return href
+        if is_url(base):
+            return urljoin(base, href)
+        return str((Path(base).parent / href).resolve()) if not Path(href).is_absolute() else href
+    except ValueError as err:
+        raise CatalogError(
+            f"{bare_url(href)} in {bare_url(base)} is no address", "an address or a path", "mend it"
+        ) from err
 
 
 def read_document(href: str, http: RetryIO) -> Document:
@@ -70,7 +70,7 @@ def read_document(href: str, http: RetryIO) -> Document:
     text = _read_text(href, http)
     try:
         document: Any = json.loads(text)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         kind = "HTML" if text.lstrip()[:1] == "<" else "an empty answer" if not text.strip() else "what is no JSON"
         verb = "answered with" if is_url(href) else "holds"
         raise CatalogError(f"{bare_url(href)} {verb} {kind}", "STAC JSON", _DO) from err
@@ -90,7 +90,7 @@ def _read_text(href: str, http: RetryIO) -> str:
         try:
             return http.request(href)
         except APIError as err:
-            raise unreachable(href, err) from None  # pystac-client's text may quote the whole address
+            raise unreachable(href, err, http.tries(err)) from None  # pystac-client may quote the whole address
     try:
         return Path(href).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
@@ -98,15 +98,24 @@ def _read_text(href: str, http: RetryIO) -> str:
         raise CatalogError(f"{href} cannot be read ({reason})", "a STAC file", "check the path") from err
 
 
-def unreachable(href: str, err: APIError) -> CatalogError:
-    """The error for a server that does not answer, or not with what was asked for."""
+def unreachable(href: str, err: APIError, tries: int = 1) -> CatalogError:
+    """The error for a server that does not answer, or not with what was asked for.
+
+    Args:
+        href: Address that was asked.
+        err: What came of it.
+        tries: How often it was asked.
+    """
     status, text = getattr(err, "status_code", None), str(err).lower()
     if status:
         words = {404: "not found", 403: "forbidden", 401: "not authorised", 429: "too many requests"}
-        found = f"{bare_url(href)} answered with status {status} ({words.get(status, 'an error')})"
+        often = f" to each of {tries} tries" if tries > 1 else ""
+        found = f"{bare_url(href)} answered with status {status} ({words.get(status, 'an error')}){often}"
         wait = status in (403, 429) or status >= 500
         return CatalogError(found, "STAC JSON", "wait some minutes and run the same command again" if wait else _DO)
     causes = {
+        "invalid": "no valid address",
+        "failed to parse": "no valid address",
         "refused": "connection refused",
         "resol": "host name unknown",
         "name or service": "host name unknown",
@@ -121,7 +130,7 @@ def unreachable(href: str, err: APIError) -> CatalogError:
 
 
 def iter_static(
-    document: Document, href: str, http: RetryIO, *, collection: str | None = None
+    document: Document, href: str, http: RetryIO, *, collection: str | None = None, above: tuple[str, ...] = ()
 ) -> Iterator[tuple[Document, str]]:
     """Items of a static document and of everything below it, with the address each was found at.
 
@@ -132,11 +141,12 @@ def iter_static(
         href: Address or path of the document.
         http: Session for what lies on a server.
         collection: Other collections are not opened, unless they have children.
+        above: Addresses of the documents that led here.
 
     Raises:
-        CatalogError: A linked document cannot be read.
+        CatalogError: A linked document cannot be read, or leads back to one above it.
     """
-    kind = document["type"]
+    kind, path = document["type"], (*above, href)
     if kind == "Feature":
         yield document, href
     elif kind == "FeatureCollection":
@@ -144,118 +154,59 @@ def iter_static(
     elif kind == "Catalog" or collection in (None, document.get("id")) or links_of(document, "child"):
         links = [link for rel in ("child", "item", "items") for link in links_of(document, rel)]
         targets = [absolute_href(link["href"], href) for link in links]
+        if len(path) > _DEEPEST or not set(path).isdisjoint(targets):
+            raise circle(href)
         with ThreadPoolExecutor(THREADS if is_url(href) else 1) as pool:
             for target, found in zip(targets, pool.map(lambda t: read_document(t, http), targets), strict=True):
                 if found["type"] == "Feature" and not found.get("collection") and kind == "Collection":
                     found["collection"] = document.get("id")
-                yield from iter_static(found, target, http, collection=collection)
+                yield from iter_static(found, target, http, collection=collection, above=path)
 
 
 def _iter_pages(page: Document, href: str, http: RetryIO) -> Iterator[tuple[Document, str]]:
     """Items of an item collection and of the pages that follow it."""
     seen = {href}
     while True:
-        for item in page.get("features", []):
+        items = features_of(page, href)
+        for item in items:
             yield item, _self_href(item) or href
         following = [absolute_href(link["href"], href) for link in links_of(page, "next")]
-        if not following or following[0] in seen or not page.get("features"):
+        if not following or not items:
             return
+        if following[0] in seen:
+            raise circle(href)
         href = following[0]
         seen.add(href)
         page = read_document(href, http)
 
 
-def iter_parquet(
-    href: str, http: RetryIO, *, area: Area | None = None, period: Period | None = None
-) -> Iterator[Document]:
-    """Items of a stac-geoparquet file, row group by row group, so that memory stays bounded.
-
-    Args:
-        href: Path, or address; object stores (`s3://`, `gs://`, `az://`) are read by rustac, whole.
-        http: Session for `http(s)://`.
-        area: Rows whose box lies outside are left out early.
-        period: Likewise rows whose `datetime` lies outside.
+def features_of(page: Document, href: str) -> list[Document]:
+    """The items of an item collection.
 
     Raises:
-        CatalogError: The file cannot be read.
+        CatalogError: It has none, or something else in their place.
     """
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "all.parquet"
-            if is_url(href):
-                path.write_bytes(http.content(href))
-            elif "://" in href:
-                yield from map(_clean, rustac.read_sync(href, format="parquet")["features"])
-                return
-            else:
-                path = Path(href)
-            yield from _iter_row_groups(path, Path(folder) / "rows.parquet", area, period)
-    except APIError as err:
-        raise unreachable(href, err) from None
-    except (OSError, pa.ArrowException, rustac.RustacError, KeyError) as err:
-        raise CatalogError(
-            f"{bare_url(href)} is no stac-geoparquet file ({str(err).splitlines()[0][:120]})",
-            "stac-geoparquet, as save_items writes it",
-            "check the file, or write it again",
-        ) from err
+    items = page.get("features")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        found = f"the features of {bare_url(href)} are no list of items"
+        raise CatalogError(found, "STAC items in GeoJSON", "mend the file, or give another catalog")
+    return items
 
 
-def _iter_row_groups(path: Path, rows: Path, area: Area | None, period: Period | None) -> Iterator[Document]:
-    file = pq.ParquetFile(path)
-    if not {"id", "geometry", "assets"} <= set(file.schema_arrow.names):
-        raise KeyError("columns id, geometry and assets are not all there")
-    # Arrow's own copy of the schema must not travel along: it no longer fits what is written.
-    metadata = {key: value for key, value in (file.metadata.metadata or {}).items() if key != b"ARROW:schema"}
-    for k in range(file.num_row_groups):
-        table = file.read_row_group(k)
-        if area is not None or period is not None:
-            table = table.filter(_early(table, area, period))
-        for start in range(0, table.num_rows, _ROWS):
-            pq.write_table(table.slice(start, _ROWS).replace_schema_metadata(metadata), rows)
-            yield from map(_clean, rustac.read_sync(str(rows), set_self_link=False)["features"])
-
-
-def _early(table: pa.Table, area: Area | None, period: Period | None) -> pa.ChunkedArray:
-    """Rows that may lie in the area and period; those without a box or time may."""
-    keep = pa.chunked_array([pa.array([True] * table.num_rows)])
-    if (
-        period is not None
-        and "datetime" in table.schema.names
-        and pa.types.is_timestamp(table.schema.field("datetime").type)
-    ):
-        kind = table.schema.field("datetime").type
-        start, end = (pa.scalar(_floor(when, kind), kind) for when in (period.start, period.end))
-        inside = pc.and_(pc.greater_equal(table["datetime"], start), pc.less_equal(table["datetime"], end))
-        keep = pc.and_(keep, pc.fill_null(inside, True))
-    if area is not None and "bbox" in table.schema.names and pa.types.is_struct(table.schema.field("bbox").type):
-        west, south, east, north = (pc.struct_field(table["bbox"], name) for name in ("xmin", "ymin", "xmax", "ymax"))
-        crossing = pc.less(east, west)
-        hit = pa.chunked_array([pa.array([False] * table.num_rows)])
-        for box in area.bboxes:
-            high = pc.and_(pc.less_equal(south, box[3]), pc.greater_equal(north, box[1]))
-            wide = pc.and_(pc.less_equal(west, box[2]), pc.greater_equal(east, box[0]))
-            hit = pc.or_(hit, pc.and_(high, pc.or_(wide, crossing)))
-        keep = pc.and_(keep, pc.fill_null(hit, True))
-    return keep
-
-
-def _floor(when: datetime, kind: pa.DataType) -> datetime:
-    """An instant that a timestamp of coarser unit can hold."""
-    digits = {"s": 1_000_000, "ms": 1000}.get(kind.unit, 1)
-    when = when.replace(microsecond=when.microsecond // digits * digits)
-    return when if kind.tz else when.replace(tzinfo=None)
-
-
-def _clean(value: Any) -> Any:
-    """An item from Parquet without the nulls that its columns brought, and with lists for tuples."""
-    if isinstance(value, dict):
-        return {key: _clean(part) for key, part in value.items() if part is not None or key in ("datetime", "geometry")}
-    return [_clean(part) for part in value] if type(value) in (list, tuple) else value
+def circle(href: str) -> CatalogError:
+    """The error for pages or catalogs, the last of them at an address, that lead in a circle."""
+    return CatalogError(
+        f"the links of {bare_url(href)} lead in a circle",
+        "each page and each child catalog once",
+        "mend the catalog, or give another one: what lies beyond the circle cannot be found",
+    )
 
 
 def links_of(document: Document, rel: str) -> list[Document]:
     """Links of a document that stand in one relation to it and lead somewhere."""
-    return [link for link in document.get("links", []) if link.get("rel") == rel and link.get("href")]
+    links = document.get("links")
+    links = [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+    return [link for link in links if link.get("rel") == rel and link.get("href") and isinstance(link["href"], str)]
 
 
 def _self_href(item: Document) -> str | None:

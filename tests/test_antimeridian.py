@@ -55,6 +55,17 @@ def test_only_polygons_remain_and_bow_ties_are_mended():
     assert not shapely.has_z(split_polygons(Polygon([(0, 0, 5), (1, 0, 5), (1, 1, 5)])))
 
 
+@pytest.mark.parametrize("ring", [[(1, 2)] * 4, [(0, 0), (1, 1), (2, 2), (0, 0)]])
+def test_polygons_of_a_point_or_a_line_hold_nothing(ring):
+    assert split_polygons(Polygon(ring)).is_empty
+
+
+@pytest.mark.parametrize("lon", [np.inf, -np.inf, 541, 1e300])
+def test_coordinates_that_are_no_degrees_are_refused(lon):
+    with pytest.raises(ValueError, match="no degrees"):
+        split_polygons(Polygon([(lon, 0), (1, 0), (1, 1)]))
+
+
 def test_boxes_are_cut_at_the_widest_gap():
     fiji = box(177, -20, -178, -15)
     assert bboxes(fiji) == [(177, -20, 180, -15), (-180, -20, -178, -15)]

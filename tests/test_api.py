@@ -39,6 +39,8 @@ class Api(BaseHTTPRequestHandler):
 
     def _search(self, body):
         self.server.asked.append((self.command, body))
+        if len(self.server.asked) == self.server.faults_after[0] + 1:
+            return self._send(self.server.faults_after[1][1], self.server.faults_after[1][0])
         if self.server.faults:
             status, text = self.server.faults.pop(0)
             return self._send(text, status)
@@ -47,7 +49,9 @@ class Api(BaseHTTPRequestHandler):
         skip, limit = body.get("skip", 0), body["limit"]
         answer = {"type": "FeatureCollection", "features": self.server.items[skip : skip + limit], "links": []}
         if skip + limit < len(self.server.items) or self.server.circle:
-            following = {**body, "skip": 0 if self.server.circle else skip + limit}
+            following = {**body, "skip": (skip + limit) % (2 * limit) if self.server.circle else skip + limit}
+            if self.server.circle == "in disguise":
+                following["token"] = len(self.server.asked)
             link = {"rel": "next", "href": f"{self.server.url}search", "method": self.command, "body": following}
             if self.command == "GET":
                 link["href"] += f"?limit={limit}&skip={skip + limit}"
@@ -72,7 +76,7 @@ def server():
         server.url = f"http://127.0.0.1:{server.server_port}/"
         server.items = [{"type": "Feature", "id": f"i{k}", "collection": "s2"} for k in range(25)]
         server.asked, server.faults, server.conforms, server.methods = [], [], [], ["GET", "POST"]
-        server.largest, server.circle = 1000, False
+        server.largest, server.circle, server.faults_after = 1000, "", (-1, (500, ""))
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server
         server.shutdown()
@@ -116,7 +120,7 @@ def test_clouds_are_compared_by_the_server_only_where_it_can(server, conforms):
 
 
 def test_busy_server_is_asked_again_by_post(server):
-    server.faults = [(503, ""), (429, "")]
+    server.faults = [(503, ""), (403, "")]  # Earth Search throttles with Forbidden
     assert len(search(server)) == 25
     assert [command for command, _ in server.asked] == ["POST"] * 5
 
@@ -127,16 +131,26 @@ def test_pages_that_are_too_large_are_asked_for_in_smaller_pieces(server):
     assert server.asked[-1][1]["limit"] <= 15
 
 
-def test_a_circle_of_pages_ends(server):
-    server.circle = True
-    assert search(server) == [f"i{k}" for k in range(10)]
+@pytest.mark.parametrize("kind", ["plain", "in disguise"])
+@pytest.mark.parametrize("largest", [1000, 50])  # 50: the second page size, so that items come again by right
+def test_a_second_page_that_leads_to_the_first_is_a_fault(server, kind, largest):
+    server.items = [{"type": "Feature", "id": f"i{k}", "collection": "s2"} for k in range(300)]
+    server.circle, server.largest = kind, largest
+    with pytest.raises(CatalogError, match="lead in a circle"):
+        search(server, page_size=100)
+
+
+def test_a_server_that_fails_late_is_asked_again_in_smaller_pieces_for_each_item_once(server):
+    server.items = [{"type": "Feature", "id": f"i{k}", "collection": "s2"} for k in range(300)]
+    server.faults_after = 2, (500, "too large")
+    assert search(server, page_size=100) == [f"i{k}" for k in range(300)]
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
         ((500, "boom"), "status 500"),
-        ((403, "Forbidden"), r"forbidden.*wait some minutes"),
+        ((403, "Forbidden"), r"forbidden. to each of 3 tries.*wait some minutes"),
         ((200, "<html>"), "no item collection"),
         ((200, "[]"), "no item collection"),
         ((200, '{"features": [{}]}'), "no item collection"),

@@ -41,6 +41,11 @@ def test_what_is_no_place_is_refused(text: str) -> None:
         resolve_place(text)
 
 
+def test_the_page_does_not_advise_what_only_the_commands_take() -> None:
+    with pytest.raises(AreaError, match=r"give W,S,E,N in degrees$"):
+        resolve_place("nowhere at all")
+
+
 def test_a_period_reaches_to_the_end_of_its_last_day() -> None:
     period = resolve_period((date(2021, 5, 1), date(2021, 5, 2)))
     assert period is not None

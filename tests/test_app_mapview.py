@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 import shapely
 
-from app.mapview import PICKED_COLOUR, BaseMap, chip_layer, new_base_map
+from app.mapview import PICKED_COLOUR, BaseMap, chip_layer, find_clicked, new_base_map, unrolled_bounds
+from stac.area import norm_area
+from stac.lattice import locate
 
 AREA = shapely.box(-122.7, 39.5, -122.5, 39.6)
 
@@ -86,3 +88,32 @@ def test_the_picked_event_lies_above_hits_and_hits_above_events() -> None:
 def test_nothing_to_draw_is_an_empty_layer() -> None:
     group = chip_layer(AREA, events=new_rows(0.01).head(0), hits=None, picked=None, shown=None)
     assert not group._children
+
+
+def test_an_area_across_the_antimeridian_is_one_piece_of_the_map() -> None:
+    area = norm_area((179.6, -17.2, -179.7, -16.6)).geometry
+    assert unrolled_bounds(area) == pytest.approx((179.6, -17.2, 180.3, -16.6))
+    text = html_of(new_base(area=area))
+    assert re.search(r"fitBounds\(\s*\[\[-17.2, 179.6\], \[-16.6, 180.3", text)
+    assert "for (const turn of [0, 360])" in text  # land on both sides
+    assert "for (const turn of [0])" in html_of(new_base())
+
+
+@pytest.mark.parametrize("bounds", [(179.6, -17.2, -179.7, -16.6), (-180, -17.2, -179.7, -16.6)])
+def test_no_chip_is_drawn_around_the_world(bounds: tuple[float, float, float, float]) -> None:
+    area = norm_area(bounds).geometry
+    rows = new_rows(0.01, rank=[1, 2], score=[0.9, 0.8])
+    rows["geometry"] = [locate(lon, -16.8, 64, 10).outline for lon in (-179.9999, -179.8)]
+    assert rows.geometry.iloc[0].bounds[2] > 180  # as the lattice gives a chip across
+    group = chip_layer(area, events=rows, hits=rows, picked=rows.tail(1), shown=None)
+    west, _, east, _ = unrolled_bounds(area)
+    for feature in features_of(group):
+        lon = shapely.get_coordinates(shapely.geometry.shape(feature["geometry"]))[:, 0]  # type: ignore[call-overload]
+        assert ((west - 0.01 < lon) & (lon < east + 0.01)).all()
+
+
+@pytest.mark.parametrize("lon", [-179.9999, 180.0001, 540.0001])
+def test_a_chip_across_the_antimeridian_can_be_clicked_from_either_side(lon: float) -> None:
+    rows = new_rows(0.01)
+    rows["geometry"] = [locate(x, -16.8, 64, 10).outline for x in (-179.8, -179.9999)]
+    assert find_clicked(lon, -16.8, rows) == "b"

@@ -90,7 +90,7 @@ def test_a_card_of_a_hit_shows_rank_score_dates_and_label() -> None:
     assert "3 · Clear cut" in text
     assert "0.988" in text
     assert "1 May → 1 Sep 2021" in text
-    assert "ratio –" in text
+    assert "ratio\u00a0–" in text
 
 
 def test_pictures_have_a_text_for_those_who_do_not_see_them() -> None:

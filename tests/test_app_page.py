@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shapely
 from streamlit.testing.v1 import AppTest
 
 from app.mappanel import map_height
+from app.picking import TABS
 from app.session import first_pick
 from index.store import open_store
 
@@ -50,7 +52,8 @@ def test_the_page_opens_on_a_change_and_its_hits(data: Path, root: Path) -> None
     assert text.count('class="ai-card') == 12
     assert text.count("data:image/png") >= 12 * 2 + 8
     assert not page.error
-    assert param(page, "event") == first_pick(open_store(data / "stores" / "demo").events)
+    store = open_store(data / "stores" / "demo")
+    assert param(page, "event") == first_pick(store.events, store.area)
 
 
 def test_another_hit_can_be_shown_and_searched_from(data: Path, root: Path) -> None:
@@ -91,18 +94,22 @@ def test_the_strongest_changes_can_be_picked(data: Path, root: Path) -> None:
 
 
 def test_coordinates_and_dates_pick_a_place(data: Path, root: Path) -> None:
+    """The example in the form is a change of this very store, and leads to it."""
     store = open_store(data / "stores" / "demo")
-    event = store.events.set_index("event_id").loc[first_pick(store.events)]
+    event = store.events.set_index("event_id").loc[first_pick(store.events, store.area)]
     page = run(root)
-    centre = event.geometry.centroid
-    page.text_input(key="form_at").set_value(f"{centre.x}, {centre.y}")
-    page.date_input(key="form_before").set_value(event["time_before"].date())
-    page.date_input(key="form_after").set_value(event["time_after"].date())
+    page.session_state["tab"] = TABS[1]
+    at = page.text_input(key="form_at")
+    at.set_value(at.placeholder)
+    assert page.date_input(key="form_before").value == event["time_before"].date()
+    assert page.date_input(key="form_after").value == event["time_after"].date()
     next(button for button in page.button if button.label == "Find changes like this").click().run()
     assert not page.error
     assert param(page, "event") is None
-    assert param(page, "at") == f"{centre.x:.6f},{centre.y:.6f}"
+    centre = event.geometry.centroid
+    assert param(page, "at") == f"{centre.x:.4f}00,{centre.y:.4f}00"
     assert "Picked: wildfire" in html_of(page)
+    assert page.session_state["tab"] == TABS[0]
 
 
 @pytest.mark.parametrize(
@@ -110,18 +117,22 @@ def test_coordinates_and_dates_pick_a_place(data: Path, root: Path) -> None:
 )
 def test_coordinates_that_lead_nowhere_are_said(text: str, sentence: str, data: Path, root: Path) -> None:
     page = run(root)
+    picked = param(page, "event")
     page.text_input(key="form_at").set_value(text)
     next(button for button in page.button if button.label == "Find changes like this").click().run()
     assert not page.exception
     assert any(sentence in error.value for error in page.error)
-    page.run()
+    assert param(page, "event") == picked  # what was picked stays
     assert "Similar change 1" in html_of(page)
 
 
 def test_filters_that_nothing_passes_leave_a_sentence(data: Path, root: Path) -> None:
     page = run(root, place="10,10,11,11")
-    assert not page.exception
-    assert any("Widen the place or the period" in info.value for info in page.info)
+    for tab in TABS:
+        page.session_state["tab"] = tab
+        page.run()
+        assert not page.exception
+        assert any("Widen the place or the period" in info.value for info in page.info)
     page = run(root, period="2022-01-01/2022-03-31")
     assert "Jan" in html_of(page) or "Feb" in html_of(page) or "Mar" in html_of(page)
 
@@ -129,6 +140,12 @@ def test_filters_that_nothing_passes_leave_a_sentence(data: Path, root: Path) ->
 def test_a_place_that_is_none_is_said(data: Path, root: Path) -> None:
     page = run(root, place="Nowhereville")
     assert any("place 'Nowhereville' is unknown" in error.value for error in page.error)
+    text = html_of(page)
+    assert "Picked: wildfire" in text
+    assert "Similar change" not in text  # no hits that the filter was never asked about
+    assert 'class="ai-card' not in text
+    page.text_input(key="place").set_value("").run()
+    assert not page.error
     assert "Similar change 1" in html_of(page)
 
 
@@ -187,6 +204,56 @@ def test_a_damaged_store_is_refused_in_words_and_another_can_be_chosen(
     assert not page.exception
     assert "Similar change 1" in html_of(page)
     assert page.select_slider(key="k").value == 40
+
+
+@pytest.fixture
+def two_stores(copied_store: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of two copies of the small store, one named as folders may be."""
+    folder = tmp_path / "data" / "stores"
+    shutil.copytree(copied_store, folder / "Año [1] (x)")
+    shutil.copytree(copied_store, folder / "demo")
+    monkeypatch.setenv("AFTERIMAGE_DATA", str(folder.parent))
+    return folder
+
+
+def test_a_store_that_is_removed_under_the_page_is_not_replaced_in_silence(
+    two_stores: Path, root: Path, tmp_path: Path
+) -> None:
+    page = run(root, store="Año [1] (x)")
+    assert not page.warning
+    assert "Similar change 1" in html_of(page)
+    shutil.move(two_stores / "Año [1] (x)", tmp_path / "away")
+    page.run()
+    assert not page.exception
+    (error,) = page.error
+    assert error.value.startswith(r"The store Año \[1\] (x) is gone")
+    assert "Similar change" not in html_of(page)
+    assert param(page, "store") == "Año [1] (x)"
+    page.selectbox(key="store").select("demo").run()
+    assert not page.error
+    assert "Similar change 1" in html_of(page)
+    shutil.rmtree(two_stores / "demo")
+    page.run()
+    assert "The store demo is gone" in page.error[0].value
+    assert "make demo" in page.info[0].value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("period", "some day"), ("period", None), ("blocks", []), ("area", {"type": "Polygon"}), ("counts", None)],
+)
+def test_a_manifest_that_means_nothing_is_said_in_one_sentence(
+    name: str, value: Any, copied_store: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = copied_store / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), name: value}))
+    monkeypatch.setenv("AFTERIMAGE_STORE", str(copied_store))
+    monkeypatch.setenv("AFTERIMAGE_DATA", str(copied_store.parent / "none"))
+    page = run(root)
+    (error,) = page.error
+    assert error.value.startswith("The store demo cannot be opened")
+    assert name in error.value
+    assert "build" in error.value
 
 
 def test_the_download_is_the_hits_as_geojson(data: Path, root: Path) -> None:

@@ -67,6 +67,14 @@ def test_the_first_pick_is_of_the_kind_that_stands_out() -> None:
     assert first_pick(new_events(rows[:1])) == "e0"
 
 
+def test_the_first_pick_lies_away_from_the_areas_edge_where_any_does() -> None:
+    """At the edge of an archive, a picture has nothing on one side."""
+    events = new_events([("a", "2021-03-01", 9.0, "road"), ("b", "2021-03-01", 2.0, "road")])
+    events = events.set_geometry([shapely.box(0, 4, 1, 5), shapely.box(4, 4, 5, 5)])
+    assert first_pick(events, shapely.box(0, 0, 10, 10)) == "e1"
+    assert first_pick(events, shapely.box(0, 0, 5, 5)) == "e0"
+
+
 @pytest.fixture(scope="module")
 def small(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenStore:
     """The small store, with caches of its own."""

@@ -84,7 +84,12 @@ def test_dates_may_be_one_and_the_same_day() -> None:
     assert norm_dates("2021-05-01/2021-05-01") == (date(2021, 5, 1), date(2021, 5, 1))
 
 
-def test_a_store_name_may_have_dots_and_spaces_but_no_way_up() -> None:
-    assert norm_store_name("California 2023-v1.2") == "California 2023-v1.2"
+@pytest.mark.parametrize("name", ["California 2023-v1.2", "[a] (b)", " a ", "a..b", "Überflutung 洪水", "50 % & more"])
+def test_any_plain_folder_name_is_a_store_name(name: str) -> None:
+    assert parse_view({"store": name}) == (View(store=name), [])
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b", "/a", "a\\b", "a\nb", "a\0", "\udcff", "", "x" * 256])
+def test_what_could_lead_elsewhere_is_no_store_name(name: str) -> None:
     with pytest.raises(ValueError, match="name of its folder"):
-        norm_store_name("a..b")
+        norm_store_name(name)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.timeline import change_series, timeline_chart
+from app.timeline import MAX_TICKS, change_series, time_ticks, timeline_chart
 from app.words import utc
 
 
@@ -47,6 +47,36 @@ def test_the_chart_is_in_utc_and_shades_the_event() -> None:
     assert all(layer["encoding"]["x"]["scale"]["type"] == "utc" for layer in (band, line, dots))
     assert dots["encoding"]["opacity"]["field"] == "clear_fraction"
     assert "UTC" in series["day"][0]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        ("2021-01-05", "2023-12-28", ["2021-07-01", "2022-01-01", "2022-07-01", "2023-01-01", "2023-07-01"]),
+        ("2023-05-03", "2023-08-29", ["2023-06-01", "2023-07-01", "2023-08-01"]),
+        ("2016-01-01", "2026-01-01", [f"{year}-01-01" for year in range(2016, 2027, 2)]),
+        ("2021-02-02T10:00", "2021-02-02T10:00", ["2021-02-02T10:00"]),
+    ],
+)
+def test_few_ticks_and_a_year_among_them(first: str, last: str, expected: list[str]) -> None:
+    ticks, label = time_ticks(utc(first), utc(last))
+    assert ticks == [utc(day) for day in expected]
+    assert len(ticks) <= MAX_TICKS
+    assert "%Y" in label
+
+
+def test_the_year_stands_at_the_first_tick_of_each_year() -> None:
+    _, label = time_ticks(utc("2022-12-20"), utc("2023-01-20"))
+    marked = [utc("2022-12-24"), utc("2023-01-07")]
+    assert str([round(day.timestamp() * 1000) for day in marked]) in label
+
+
+def test_the_ticks_are_dates_to_vega_lite() -> None:
+    """It drops plain numbers without a word."""
+    series = change_series(new_observations([[1, 0], [0, 1], [1, 1]]), utc("2021-01-01"))
+    spec = timeline_chart(series, utc("2021-01-01"), utc("2021-01-31"), colour="#12C8DC").to_dict()
+    values = spec["layer"][0]["encoding"]["x"]["axis"]["values"]
+    assert [(value["year"], value["month"], value["utc"]) for value in values][:1] == [(2021, 1, True)]
 
 
 def test_a_time_without_a_zone_is_utc() -> None:

@@ -56,10 +56,49 @@ def test_geojson_text(wrap):
     assert norm_area(json.dumps(content)).geometry.equals(SQUARE)
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"type": "Polygon"}', '{"type": "Polygon", "coordinates": [[1, 2]]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "{}", '{"type": "Polygon"}', '{"type": "Polygon", "coordinates": [[1, 2]]}', '{"type":' + "[" * 100_000],
+)
 def test_broken_geojson_is_refused(text):
     with pytest.raises(AreaError, match="GeoJSON"):
         norm_area(text)
+
+
+@pytest.mark.parametrize("kind", ["text", "file"])
+@pytest.mark.parametrize(
+    "ring",
+    [
+        "[10,50],[10,50],[10,50],[10,50]",
+        "[10,50],[11,50],[12,50],[10,50]",
+        "[10,50]",
+        "[10,50],[11,51]",
+        "[NaN,50],[11,50],[11,51],[NaN,50]",
+        "[Infinity,50],[11,50],[11,51],[Infinity,50]",
+        "[1e400,50],[11,50],[11,51],[1e400,50]",
+        "[1e300,50],[11,50],[11,51],[1e300,50]",
+    ],
+)
+def test_polygons_that_hold_no_ground_are_refused_without_a_warning(tmp_path, recwarn, kind, ring):
+    text = f'{{"type": "Polygon", "coordinates": [[{ring}]]}}'
+    (tmp_path / "a.geojson").write_text(text)
+    with pytest.raises(AreaError):
+        norm_area(text if kind == "text" else tmp_path / "a.geojson")
+    assert recwarn.list == []
+
+
+def test_coordinates_in_a_file_that_are_not_finite_are_named(tmp_path):
+    huge = gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 1e9, 1e9)], crs=32633)  # to no degrees
+    huge.to_file(tmp_path / "huge.gpkg")
+    with pytest.raises(AreaError, match="huge has coordinates that are not finite"):
+        norm_area(tmp_path / "huge.gpkg")
+
+
+@pytest.mark.parametrize("text", ["~nobody-of-this-name/a.gpkg", "~nobody-of-this-name", "a" * 5000])
+def test_what_can_be_no_path_is_an_unknown_place(text):
+    with pytest.raises(AreaError, match="is unknown") as caught:
+        norm_area(text)
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("name", ["field.gpkg", "field.geojson", "field.parquet", "field.shp", "field.fgb"])

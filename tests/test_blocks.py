@@ -8,6 +8,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from stac.blocks import SQUARE, iter_blocks
+from stac.errors import AreaError
 from stac.lattice import to_lonlat
 
 AREAS: dict[str, BaseGeometry] = {
@@ -42,6 +43,47 @@ def test_no_chip_lies_wholly_outside(name: str) -> None:
             # A chip's edges are straight in metres, not in degrees: a metre's grace.
             outline = location.outline.buffer(1e-5)
             assert any(shapely.affinity.translate(outline, turn).intersects(AREAS[name]) for turn in (0, -360))
+
+
+FIJI = shapely.MultiPolygon([shapely.box(176, -19, 180, -15), shapely.box(-180, -19, -178, -15)])
+
+
+@pytest.mark.parametrize(
+    ("area", "shown"),
+    [
+        (shapely.box(14, 45, 19, 48), shapely.box(17.8, 46.2, 18.3, 46.6)),  # in two zones
+        (
+            shapely.box(14, 45, 19, 48),
+            shapely.union_all([shapely.box(14, 45, 14.1, 45.1), shapely.box(18, 47, 19, 48)]),
+        ),
+        (FIJI, shapely.box(179.5, -17, 180, -16.5)),
+        (FIJI, shapely.box(-180, -17, -179.5, -16.5)),
+        (shapely.box(5, 77, 20, 83.9), shapely.box(8.9, 83.5, 9.4, 83.9)),
+    ],
+)
+@pytest.mark.parametrize("block_px", [2048, 40_960])
+def test_blocks_where_nothing_is_shown_are_left_out_and_the_others_are_the_same(
+    area: BaseGeometry, shown: BaseGeometry, block_px: int
+) -> None:
+    def is_near(footprint: BaseGeometry) -> bool:
+        near = shown.buffer(0.05)  # as `coverage.meets` has it
+        return any(near.intersects(shapely.affinity.translate(footprint, turn)) for turn in (0, -360, 360))
+
+    every = list(iter_blocks(area, 512, 10, block_px))
+    given = list(iter_blocks(area, 512, 10, block_px, within=shown))
+    if block_px == 2048:
+        assert len(given) < len(every) / 3
+    wanted, found = ([b for b in blocks if is_near(b.footprint)] for blocks in (every, given))
+    assert [b.block_id for b in found] == [b.block_id for b in wanted] != []
+    for one, other in zip(found, wanted, strict=True):
+        assert (one.col0, one.row0, one.cell) == (other.col0, other.row0, other.cell)
+        assert np.array_equal(one.mask, other.mask)
+
+
+@pytest.mark.parametrize("block_px", [-640, 0, 63, 10**9])
+def test_blocks_of_no_use_are_refused(block_px: int) -> None:
+    with pytest.raises(AreaError, match=rf"block of {block_px} pixels.*from 64 .a chip. to 40960"):
+        next(iter_blocks(AREAS["one zone"], 64, 10, block_px))
 
 
 def test_locations_do_not_depend_on_the_area_or_on_the_blocks() -> None:

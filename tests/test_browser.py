@@ -2,101 +2,54 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import BrowserContext, sync_playwright
+
+from bench.browser import STILL, find_chromium, open_browser, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WAIT = 120_000
 """Milliseconds: a loaded machine is no failure."""
 
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = find_chromium()
     if found is None:
         pytest.skip("Chromium is not installed: the page was not tried in a browser")
     return found
 
 
 @pytest.fixture(scope="module")
-def address(chromium: str, demo_store: Path, root: Path) -> Iterator[str]:
+def address(chromium: str, demo_store: Path) -> Iterator[str]:
     """The app over the small store, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(root / "streamlit_app.py"), "--server.headless", "true"]
-    command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
-    env = {**os.environ, "AFTERIMAGE_DATA": str(demo_store.parent.parent)}
-    env.pop("AFTERIMAGE_STORE", None)
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=root, env=env, stdout=log, stderr=log)
-        end = time.monotonic() + 90
-        answered = False
-        while not answered and time.monotonic() < end and process.poll() is None:
-            with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).close()
-                answered = True
-            time.sleep(0.2)
-        try:
-            log.seek(0)
-            assert answered, log.read().decode(errors="replace")[-1000:]
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+    environ = {**os.environ, "AFTERIMAGE_DATA": str(demo_store.parent.parent)}
+    environ.pop("AFTERIMAGE_STORE", None)
+    with serve(environ) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
-def context(chromium: str, tmp_path_factory: pytest.TempPathFactory):
-    """A browser with an empty profile; what it asks of other machines is refused and noted in `refused`."""
-    from playwright.sync_api import sync_playwright
+def refused() -> list[str]:
+    """What the pages asked of other machines."""
+    return []
 
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=chromium,
-            headless=True,
-            chromium_sandbox=False,
-            args=FLAGS,
-            viewport={"width": 1400, "height": 900},
-        )
-        opened.refused = []
 
-        def guard(route) -> None:
-            url = route.request.url
-            if url.startswith(("http://127.0.0.1", "data:", "blob:")):
-                route.continue_()
-            else:
-                opened.refused.append(url)
-                route.abort()
-
-        opened.route("**/*", guard)
+@pytest.fixture(scope="module")
+def context(chromium: str, refused: list[str]) -> Iterator[BrowserContext]:
+    """A browser with an empty profile that reaches this machine alone."""
+    with (
+        sync_playwright() as playwright,
+        open_browser(playwright, chromium, refused, viewport={"width": 1400, "height": 900}) as opened,
+    ):
         yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -118,10 +71,7 @@ def drawn(tab) -> None:
 def still(tab) -> None:
     """Wait until the script has ended; a click takes a quarter of a second to be sent."""
     tab.wait_for_timeout(600)
-    tab.wait_for_function(
-        "document.querySelector('[data-testid=stApp]').getAttribute('data-test-script-state') === 'notRunning'",
-        timeout=WAIT,
-    )
+    tab.wait_for_function(STILL, timeout=WAIT)
 
 
 def chips(tab):
@@ -132,7 +82,7 @@ def params(tab) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(tab.url).query).items()}
 
 
-def test_everything_draws_without_internet(page, context) -> None:
+def test_everything_draws_without_internet(page, refused: list[str]) -> None:
     assert chips(page).count() > 40
     frame = page.frame_locator("iframe").first
     frame.locator(".leaflet-land-pane canvas").wait_for(state="attached", timeout=WAIT)
@@ -141,7 +91,7 @@ def test_everything_draws_without_internet(page, context) -> None:
     pictures = page.locator(".ai-frame img")
     assert pictures.count() == 8
     assert pictures.evaluate_all("all => all.every(image => image.complete && image.naturalWidth > 100)")
-    assert context.refused == []
+    assert refused == []
 
 
 def test_a_card_shows_its_hit_and_the_address_follows(page) -> None:
@@ -218,3 +168,24 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(page) -> None:
         "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
     )
     assert wide <= 0
+
+
+@pytest.mark.parametrize("side_bar", [False, True])
+def test_a_tablet_shows_logo_and_cards_beside_the_side_bar(page, side_bar: bool) -> None:
+    page.set_viewport_size({"width": 768, "height": 1000})
+    unfold = page.get_by_test_id("stExpandSidebarButton")
+    unfold.wait_for(timeout=WAIT)
+    if side_bar:
+        for _ in range(20):  # a click while the page is still folding the bar away is lost
+            if not unfold.count():
+                break
+            unfold.click()
+            page.wait_for_timeout(1500)
+        assert unfold.count() == 0
+    page.wait_for_timeout(1000)  # it slides
+    if not side_bar:
+        arrow, logo = unfold.bounding_box(), page.locator(".ai-mark").bounding_box()
+        assert arrow["x"] + arrow["width"] <= logo["x"]
+    text = page.locator(".ai-card .ai-text").first
+    assert text.bounding_box()["width"] > 80
+    assert text.bounding_box()["height"] <= page.locator(".ai-card").first.bounding_box()["height"]

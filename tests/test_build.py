@@ -22,24 +22,50 @@ from index.build import main
 from index.demo import archive_bounds
 from index.manifest import open_manifest
 from index.store import open_store
+from stac.errors import STOPPED
 
-KILLER = """
-import os, pathlib, signal, sys
+STOPPER = """
+import concurrent.futures, os, pathlib, signal, sys
 from index.build import main
-count, limit, before = 0, int(sys.argv[1]), sys.argv[2] == "before"
-rename = pathlib.Path.replace
-def replace(self, target):
+moment, limit, number = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+count = 0
+def hit(here):
     global count
-    count += 1
-    if count == limit and before:
-        os.kill(os.getpid(), signal.SIGKILL)
-    done = rename(self, target)
-    if count == limit:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return done
-pathlib.Path.replace = replace
-sys.exit(main(sys.argv[3:]))
+    count += here == moment
+    if here == moment and count == limit:
+        os.kill(os.getpid(), number)
+def counted(before, call, after):
+    def counting(*args, **options):
+        hit(before)
+        done = call(*args, **options)
+        hit(after)
+        return done
+    return counting
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "faiss":
+            hit("import")
+sys.meta_path.insert(0, Finder())
+pathlib.Path.replace = counted("before", pathlib.Path.replace, "after")
+pool = concurrent.futures.ThreadPoolExecutor
+pool.submit = counted("read", pool.submit, "reading")
+sys.exit(main(sys.argv[4:]))
 """
+"""Builds, and sends itself a signal at a moment: before or after the n-th file, at the n-th read, at an import."""
+
+STOPS = [
+    ("before", 1, signal.SIGKILL),
+    ("after", 1, signal.SIGKILL),
+    ("import", 1, signal.SIGINT),
+    ("before", 1, signal.SIGKILL),
+    ("read", 5, signal.SIGINT),
+    ("after", 3, signal.SIGKILL),
+    ("reading", 9, signal.SIGTERM),
+    ("before", 4, signal.SIGKILL),
+    ("before", 2, signal.SIGINT),
+    ("after", 5, signal.SIGKILL),
+    ("before", 2, signal.SIGKILL),
+]
 
 
 def arguments(catalog: Path, store: Path, *more: str) -> list[str]:
@@ -81,16 +107,24 @@ def test_a_finished_build_changes_nothing(whole_store: Path, small_archive: Path
 
 
 @pytest.mark.slow
-def test_a_build_killed_at_many_points_ends_with_the_same_bytes(
+def test_a_build_stopped_at_many_points_ends_with_the_same_bytes(
     small_archive: Path, whole_store: Path, tmp_path: Path, root: Path
 ) -> None:
-    # One store, killed again and again: before and after the items, the plan, parts, vectors, events, the manifest.
+    # One store, stopped again and again: before and after the items, the plan, parts, vectors, events, the manifest.
     store = tmp_path / "store"
-    remaining = [(1, "before"), (1, "after"), (1, "before"), (3, "after"), (4, "before"), (5, "after"), (2, "before")]
-    for limit, moment in remaining:
-        command = [sys.executable, "-c", KILLER, str(limit), moment, *arguments(small_archive, store)]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-        assert done.returncode == -signal.SIGKILL, f"killed at {limit} {moment}: {done.stderr}"
+    for moment, limit, number in STOPS:
+        command = [
+            sys.executable,
+            "-c",
+            STOPPER,
+            moment,
+            str(limit),
+            str(int(number)),
+            *arguments(small_archive, store),
+        ]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=120)
+        told, code = ("", -number) if number == signal.SIGKILL else (f"{STOPPED}\n", 128 + number)
+        assert (done.returncode, done.stderr) == (code, told), f"stopped {moment} {limit}: {done.stderr}"
         assert not (store / "manifest.json").exists()
     command = [sys.executable, "-m", "index.build", *arguments(small_archive, store)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
@@ -118,7 +152,16 @@ BAD = {
     "no such band": (["--bands", "B02,B77"], "B77"),
     "unknown encoder": (["--encoder", "resnet-eighteen"], "resnet-eighteen"),
     "weights that are not there": (["--encoder", "missing.safetensors"], "missing.safetensors"),
-    "clear fraction out of range": (["--min-clear", "1.5"], "1.5"),
+    "clear fraction out of range": (["--min-clear", "1.5"], "--min-clear 1.5"),
+    "clear fraction that is no number": (["--min-clear", "nan"], "--min-clear nan"),
+    "no pixels": (["--chip-size", "0"], "--chip-size 0"),
+    "no threads": (["--threads", "0"], "--threads 0"),
+    "too many threads": (["--threads", "1000000000"], "--threads 1000000000"),
+    "half a pixel": (["--gsd", "nan"], "--gsd nan"),
+    "negative seed": (["--seed", "-1"], "--seed -1"),
+    "huge seed": (["--seed", "1" + 30 * "0"], "--seed 1000"),
+    "a store without a name": (["--store", ""], "--store names no folder"),
+    "a store below a file": (["--store", f"{__file__}/store"], "which is a file"),
     "labels that are not there": (["--labels", "nowhere.geojson"], "nowhere.geojson"),
 }
 
@@ -177,6 +220,30 @@ def test_a_folder_with_other_files_is_left_alone(
     assert main(arguments(small_archive, tmp_path)) == 2
     assert "already holds other files (thesis.docx)" in capsys.readouterr().err
     assert (tmp_path / "thesis.docx").read_text() == "chapter 1"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_a_store_that_is_a_file_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "store").write_text("chapter 1")
+    assert (
+        main(
+            [
+                *("--catalog", "nowhere.json", "--area", "Atlantis", "--period", "2021"),
+                "--store",
+                str(tmp_path / "store"),
+            ]
+        )
+        == 2
+    )
+    assert "store is a file" in capsys.readouterr().err
+    assert (tmp_path / "store").read_text() == "chapter 1"
+
+
+def test_the_command_loads_nothing_big_before_it_heeds_signals(root: Path) -> None:
+    code = "import index.build, sys; sys.exit(bool({'torch', 'faiss', 'numpy', 'rasterio'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
 def test_a_truncated_cog_stops_the_build_and_keeps_what_is_done(

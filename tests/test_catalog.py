@@ -126,7 +126,7 @@ def test_a_failed_save_leaves_the_old_file(collection_file, tmp_path, monkeypatc
     def fail(*args, **kwargs):
         raise rustac.RustacError(words)  # as rustac 0.9.18 reports a full disk
 
-    monkeypatch.setattr("stac.catalog.rustac.write_sync", fail)
+    monkeypatch.setattr("stac.geoparquet.rustac.write_sync", fail)
     with pytest.raises(error) as caught:
         save_items(items, tmp_path / "x.parquet")
     assert getattr(caught.value, "errno", None) == (errno.ENOSPC if error is OSError else None)
@@ -147,6 +147,10 @@ def test_items_are_saved_only_under_names_that_can_be_read_again(tmp_path):
         ("earth-serach", "did you mean earth-search"),
         ("nowhere.json", "neither known by name nor a file"),
         ("s3://bucket/catalog.json", "lies behind s3://"),
+        ("~nobody-of-this-name/x", "neither known by name nor a file"),
+        ("x" * 5000, "neither known by name nor a file"),
+        ("https://[bad/", "no valid address"),
+        ("https://[bad/items.parquet", "no valid address"),
         ("http://127.0.0.1:9/", "connection refused"),
         ("http://127.0.0.1:9/items.parquet", "connection refused"),
     ],
@@ -196,13 +200,47 @@ def test_command_writes_a_file_and_a_summary(collection_file, tmp_path, capsys):
         ["no-such-catalog", "--area", "1,1,2,2", "--period", "2023"],
         ["earth-search", "--area", "Atlantiss", "--period", "2023"],
         ["earth-search", "--area", "1,1,2,2", "--period", "2023-12-01/2023-01-01"],
+        *(
+            ["items.json", "--area", "1,1,2,2", "--period", "2023", *more]
+            for more in (
+                ["--page-size", "0"],
+                ["--page-size", "-1"],
+                ["--page-size", "999999"],
+                ["--max-cloud", "nan"],
+                ["--max-cloud", "-5"],
+                ["--out", ""],
+                ["--out", "new/items.csv"],
+                ["--out", "items.json/below.json"],
+                ["--out", "new/items.parquet"],  # nothing lies there
+            )
+        ),
     ],
 )
-def test_command_ends_with_two_and_one_sentence(arguments, capsys):
+def test_command_ends_with_two_and_one_sentence_and_makes_nothing(
+    arguments, capsys, collection_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ")
     assert message.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["items.json"]
+
+
+def test_the_command_keeps_items_of_mixed_types_exactly(tmp_path, capsys):
+    values = ["text", 1, 2.5, True, None, [1], {"a": {"b": None}}]
+    items = [new_document(f"i{k}", day=k + 1) for k in range(len(values))]
+    for item, value in zip(items, values, strict=True):
+        item["properties"]["odd"] = item["assets"]["red"]["odd"] = value
+    (tmp_path / "odd.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    where = ["--area", "-10,40,30,60", "--period", "2023-07"]
+    assert main([str(tmp_path / "odd.json"), *where, "--out", str(tmp_path / "odd.parquet")]) == 0
+    first, again = (open_items(tmp_path / name) for name in ("odd.json", "odd.parquet"))
+    assert [item.to_dict() for item in again] == [item.to_dict() for item in first]
+    kept = [(item.properties["odd"], item.assets["red"].extra_fields["odd"]) for item in again]
+    assert [[repr(value) for value in pair] for pair in kept] == [[repr(value)] * 2 for value in values]
+    few = find_items(tmp_path / "odd.parquet", area=WORLD, period=norm_period("2023-07-02/2023-07-03"))
+    assert ids(few) == ["i1", "i2"]
 
 
 @contextlib.contextmanager

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from index import demo
+from index.arguments import parse_request
 from index.build import main
 from index.demo import archive_bounds, build_demo, demo_config
 from index.manifest import open_manifest
@@ -16,7 +18,7 @@ from stac.errors import StoreError
 def small_demo(small_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The demo's own folder, with a small archive in place of the demo's."""
     monkeypatch.setenv("AFTERIMAGE_DATA", str(tmp_path))
-    monkeypatch.setattr(demo, "simulate_archive", lambda out, size, seed: small_archive)
+    monkeypatch.setattr(demo, "simulate_archive", lambda out, seed, progress: small_archive)
     return tmp_path / "stores" / "demo"
 
 
@@ -33,6 +35,19 @@ def test_other_arguments_apply_to_the_demo_too(tmp_path: Path) -> None:
     assert main(["--store", str(store), "--pairs", "yearly", "--bands", "B04,B08", "--json"]) == 0
     arguments = open_manifest(store).arguments
     assert (arguments["pairs"], arguments["bands"]) == ("yearly", ["B04", "B08"])
+
+
+def test_what_is_said_wins_over_the_demo_even_where_it_is_the_usual_default(small_demo: Path) -> None:
+    request = parse_request(["--chip-size", "64", "--min-clear", "0.8"])
+    assert request.config == replace(demo_config(small_demo), chip_size=64, min_clear=0.8)
+    assert parse_request([]).config.chip_size == demo.DEMO_CHIP_SIZE != 64
+
+
+def test_the_demo_reads_again_what_was_missing(small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+    monkeypatch.setattr(demo, "build_store", lambda config, **options: asked.update(options))
+    build_demo(demo_config(small_demo), retry_missing=True)
+    assert asked["retry_missing"]
 
 
 def test_a_demo_store_of_an_earlier_version_is_made_anew(small_demo: Path) -> None:

@@ -1,9 +1,11 @@
+import json
+
 import pystac
 import pytest
 import shapely
 
 from stac.area import norm_area
-from stac.document import footprint, matches, new_item, times_of
+from stac.document import check_max_cloud, footprint, matches, new_item, times_of
 from stac.errors import CatalogError
 from stac.period import norm_period
 
@@ -40,6 +42,27 @@ def test_matching_takes_collection_period_clouds_and_area():
     assert not matches(document, AREA, YEAR, None, 39.9)
     assert not matches(document, norm_area("11.1,50,12,51"), YEAR, None, None)
     assert matches(new_document(), AREA, YEAR, None, 0)  # clouds not stated
+
+
+@pytest.mark.parametrize("percent", [float("nan"), float("inf"), -5, 101])
+def test_a_limit_of_clouds_is_a_percentage(percent):
+    with pytest.raises(CatalogError, match=r"a number from 0 to 100.*--max-cloud"):
+        check_max_cloud(percent)
+    for good in (None, 0, 100.0):
+        check_max_cloud(good)
+
+
+@pytest.mark.parametrize("when", [5, "soon", "0001-01-01T00:00:00+14:00"])
+def test_times_that_are_none_are_named(when):
+    with pytest.raises(CatalogError, match="item 'one' has no time"):
+        times_of(new_document(datetime=when))
+
+
+@pytest.mark.parametrize("lon", ["Infinity", "NaN", "1e12", '"a"'])
+def test_footprints_off_the_globe_are_named(lon):
+    text = f'{{"type": "Polygon", "coordinates": [[[{lon}, 50], [11, 50], [11, 51], [{lon}, 50]]]}}'
+    with pytest.raises(CatalogError, match="item 'one' has no footprint"):
+        footprint({**new_document(), "geometry": json.loads(text)})
 
 
 def test_a_box_that_meets_the_area_is_not_enough():
@@ -87,5 +110,8 @@ def test_only_a_server_on_this_machine_may_name_its_files(host, expected):
 def test_what_is_no_item_is_named(missing):
     document = new_document()
     del document[missing]
-    with pytest.raises(CatalogError, match="is no valid STAC item"):
-        new_item(document, "/data/one.json")
+    for broken in (document, {**document, missing: None}, {**new_document(), "assets": ["B04.tif"]}):
+        with pytest.raises(CatalogError, match="is no valid STAC item"):
+            new_item(broken, "/data/one.json")
+    with pytest.raises(CatalogError, match="item 'one' has no properties"):
+        matches({**document, "id": "one", "properties": "none"}, AREA, YEAR, None, None)

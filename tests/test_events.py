@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from index.events import EVENT_COLUMNS, add_labels, check_events, new_events, open_events, save_events
+from index.events import EVENT_COLUMNS, check_events, new_events, open_events, save_events
+from index.labels import add_labels, norm_labels
 from index.observations import ObservationRows, Observations, open_observations, save_observations
-from stac.errors import AreaError, StoreError
+from stac.errors import StoreError
 from stac.lattice import locate
 
 START = datetime(2021, 1, 10, 10, tzinfo=UTC)
@@ -90,7 +91,9 @@ def test_save_and_open_are_inverse_and_metadata_travels(tmp_path: Path) -> None:
 def labels(share: float, start: str, end: str | None, name: str = "fire") -> gpd.GeoDataFrame:
     west, south, east, north = PLACES[0].outline.bounds
     polygon = shapely.box(west, south, west + share * (east - west), north)
-    return gpd.GeoDataFrame({"class": [name], "start": [start], "end": [end]}, geometry=[polygon], crs=4326)
+    return norm_labels(
+        gpd.GeoDataFrame({"class": [name], "start": [start], "end": [end]}, geometry=[polygon], crs=4326)
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,12 +120,6 @@ def test_the_label_of_the_largest_share_wins(tmp_path: Path) -> None:
         assert add_labels(events, gpd.GeoDataFrame(order.reset_index(drop=True)))["label"].tolist() == ["large"]
 
 
-def test_labels_without_their_columns_are_refused(tmp_path: Path) -> None:
-    events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1]]}), 10, "consecutive")
-    with pytest.raises(AreaError, match="labels without start"):
-        add_labels(events, labels(0.5, "2021-01-20", None).drop(columns="start"))
-
-
 def test_check_lists_every_fault(tmp_path: Path) -> None:
     events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1], [2, 1]]}), 10, "consecutive")
     bad = events.assign(event_id="same", time_after=events["time_before"], clear_fraction=2.0, magnitude=-1.0)
@@ -134,5 +131,5 @@ def test_check_lists_every_fault(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "e.parquet").write_bytes(b"nothing")
-    with pytest.raises(StoreError, match=r"e\.parquet cannot be read.*build again"):
+    with pytest.raises(StoreError, match=r"e\.parquet cannot be read.*same index.build command again"):
         open_events(tmp_path / "e.parquet")

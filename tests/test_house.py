@@ -114,3 +114,19 @@ def test_constraints_hold_names_and_versions_only(root: Path) -> None:
     assert pins
     pattern = r"[A-Za-z0-9_.\-]+==[A-Za-z0-9_.+!\-]+( ?;.*)?"
     assert [line for line in pins if not re.fullmatch(pattern, line)] == []
+
+
+def test_no_file_that_the_packages_need_is_ignored_by_git(root: Path) -> None:
+    if not (root / ".git").exists():
+        pytest.skip("no git folder here: a copy of the tree, not a clone")
+    # Files of a tree under work may not be added yet, so those that git would add count too.
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.split("\0")
+    found = {
+        path.relative_to(root).as_posix()
+        for folder in (*PACKAGES, "static")
+        for path in (root / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {"stac/data/places.parquet", "app/data/style.css", "static/world.json"} <= found
+    assert sorted(found - set(listed)) == []

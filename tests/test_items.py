@@ -1,17 +1,21 @@
 import json
 import logging
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pystac
 import pytest
 import shapely
 from affine import Affine
 
-from stac.errors import ItemError
+from encoder.encoders import open_encoder
+from stac.bands import norm_bands
+from stac.errors import ItemError, WeightsError
 from stac.items import Asset, Scene, deduplicate, nearest_first, resolve_scene, resolve_scenes, solar_days
 
 WHEN = datetime(2023, 8, 15, 9, 57, 57, tzinfo=UTC)
+TAKEN = datetime(2023, 8, 15, 9, 50, 31, 24000, tzinfo=UTC)
+"""When the datatake began: what some providers give for all of its items."""
 ALL_BANDS = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12", "SCL"]
 
 
@@ -134,6 +138,54 @@ def test_parts_of_a_split_tile_are_all_kept_but_not_twice():
     assert {scene.item_id for scene in kept} == {upper.id, lower.id}
 
 
+STRIP = "S2A_OPER_MSI_L2A_DS_2APS_{made}_S{sensed}_N05.09"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [  # the whole tile's outline for each: Earth Search by time or datastrip, the Planetary Computer by datastrip
+        ({"when": WHEN}, {"when": WHEN + timedelta(seconds=14)}),
+        (
+            {"s2__datastrip_id": STRIP.format(made="20230815T155057", sensed="20230815T095630")},
+            {"s2__datastrip_id": STRIP.format(made="20230815T155057", sensed="20230815T095751")},
+        ),
+        (
+            {"when": TAKEN, "eopf__datastrip_id": STRIP.format(made="20230815T155057", sensed="20230815T095630")},
+            {"when": TAKEN, "eopf__datastrip_id": STRIP.format(made="20230815T160000", sensed="20230815T095751")},
+        ),
+    ],
+)
+def test_parts_of_a_tile_that_share_its_outline_are_all_kept(parts):
+    items = [new_item(f"part {number}", **part) for number, part in enumerate(parts)]
+    again = new_item("older", s2__processing_baseline="05.00", **parts[1])
+    for order in ([*items, again], [again, *reversed(items)]):
+        assert {scene.item_id for scene in resolve_scenes(order, ["B04"])} == {"part 0", "part 1"}
+
+
+def test_a_duplicate_that_states_less_is_one_all_the_same():
+    full = new_item(
+        "full",
+        s2__datastrip_id=STRIP.format(made="20230815T155057", sensed="20230815T095630"),
+        platform="sentinel-2a",
+        s2__processing_baseline="05.10",
+    )
+    bare = new_item("bare", when=WHEN + timedelta(milliseconds=300))
+    taken = new_item("taken", when=TAKEN, platform="Sentinel-2A")  # its time is the datatake's
+    for item in (bare, taken):
+        del item.properties["s2:datatake_id"]
+    again = new_item(
+        "again",
+        box=(15.3, 46.3, 16.4, 47.4),
+        when=WHEN,
+        s2__datastrip_id=STRIP.format(made="20240101T000000", sensed="20230815T095630"),
+        s2__processing_baseline="05.00",
+    )
+    other = new_item("other", platform="sentinel-2b")
+    del other.properties["s2:datatake_id"]
+    for items in ([full, bare, taken, again, other], [other, again, taken, bare, full]):
+        assert [scene.item_id for scene in resolve_scenes(items, ["B04"])] == ["full", "other"]
+
+
 def test_order_is_by_day_time_tile_and_id():
     later = datetime(2023, 8, 15, 10, 0, 0, tzinfo=UTC)
     items = [
@@ -155,6 +207,14 @@ def test_a_missing_band_names_item_bands_and_what_there_is():
     with pytest.raises(ItemError, match="has no SCL"):
         resolve_scenes([new_item(keys=["red"])], ["red"])
     assert len(resolve_scenes([new_item(keys=["scl"])], [])) == 1
+
+
+@pytest.mark.parametrize("bands", ["SCL", "B04,scl"])
+def test_the_classification_is_no_band_for_an_encoder(bands):
+    with pytest.raises(ItemError, match=r"scene classification.*reflectance only.*leave SCL out"):
+        norm_bands(bands)
+    with pytest.raises(WeightsError, match="scene classification"):
+        open_encoder("spectral", bands=bands.split(","))
 
 
 def test_items_of_other_kinds_are_left_out_and_logged(caplog):

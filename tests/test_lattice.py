@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stac.errors import AreaError
-from stac.lattice import Lattice, Location, locate, to_lonlat, utm_epsg
+from stac.lattice import Lattice, Location, locate, to_lonlat, utm_epsg, utm_epsgs
 
 ANYWHERE = st.tuples(st.floats(-179.99, 179.99), st.floats(-79.9, 83.9))
 
@@ -64,6 +64,12 @@ def test_chip_edges_fall_on_the_edges_of_sentinel_2_pixels() -> None:
 )
 def test_zones_and_their_exceptions(lon: float, lat: float, epsg: int) -> None:
     assert utm_epsg(lon, lat) == epsg
+
+
+def test_the_zones_of_many_points_are_those_of_each() -> None:
+    lon, lat = (axis.ravel() for axis in np.meshgrid(np.arange(-180, 180.1, 1.5), np.arange(-80, 84.1, 2)))
+    assert utm_epsgs(lon, lat).tolist() == [utm_epsg(x, y) for x, y in zip(lon.tolist(), lat.tolist(), strict=True)]
+    assert utm_epsgs(np.array([0, 0, np.inf, 0]), np.array([84.1, -80.1, 0, np.nan])).tolist() == [0, 0, 0, 0]
 
 
 def test_the_poles_have_no_zone() -> None:

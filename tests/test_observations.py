@@ -76,7 +76,7 @@ def test_a_month_without_rows_is_still_a_part(tmp_path: Path) -> None:
 
 def test_a_damaged_part_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_bytes(b"PAR1 and nothing more")
-    with pytest.raises(StoreError, match=r"p\.parquet cannot be read.*build again"):
+    with pytest.raises(StoreError, match=r"p\.parquet cannot be read.*same index.build command again"):
         open_observations([tmp_path / "p.parquet"])
 
 

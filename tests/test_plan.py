@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +34,7 @@ def config(small_archive: Path, tmp_path: Path) -> BuildConfig:
     ],
 )
 def test_arguments_out_of_range_are_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(StoreError, match=f"{next(iter(bad))}.*{next(iter(bad.values()))}"):
+    with pytest.raises(StoreError, match=f"--{next(iter(bad)).replace('_', '-')} .*{next(iter(bad.values()))}"):
         BuildConfig(catalog="c", store="s", area="0,0,1,1", period="2021", **bad)
 
 
@@ -75,11 +76,40 @@ def test_a_changed_area_file_is_noticed(config: BuildConfig, tmp_path: Path) -> 
         make_plan(config, open_encoder("spectral"))
 
 
-def test_items_of_another_build_are_noticed(config: BuildConfig) -> None:
+@pytest.mark.parametrize("content", [None, b"other"])
+def test_items_that_were_damaged_are_found_again(config: BuildConfig, content: bytes | None) -> None:
+    plan = make_plan(config, open_encoder("spectral"))
+    items = Path(config.store) / ITEMS
+    before = items.read_bytes()
+    items.unlink() if content is None else items.write_bytes(content)
+    assert make_plan(config, open_encoder("spectral")).sha256 == plan.sha256
+    assert items.read_bytes() == before
+
+
+def test_items_that_the_catalog_no_longer_gives_are_not_replaced(config: BuildConfig, small_archive: Path) -> None:
+    archive = Path(config.store).with_name("archive")
+    shutil.copytree(small_archive.parent, archive, ignore=shutil.ignore_patterns("*.tif"))
+    config = replace(config, catalog=str(archive / "catalog.json"))
     make_plan(config, open_encoder("spectral"))
-    (Path(config.store) / ITEMS).write_bytes(b"other")
-    with pytest.raises(StoreError, match="is not the one of the plan"):
+    items = Path(config.store) / ITEMS
+    items.write_bytes(b"other")
+    first = min(archive.rglob("S2*.json"))
+    first.write_text(first.read_text().replace('"eo:cloud_cover"', '"eo:cloud_cover_before"'))
+    with pytest.raises(StoreError, match=r"not the one of the plan, and the catalog has changed.*another folder"):
         make_plan(config, open_encoder("spectral"))
+    shutil.rmtree(archive)
+    with pytest.raises(StoreError, match=r"cannot be found again .*restore the file from a copy"):
+        make_plan(config, open_encoder("spectral"))
+    assert items.read_bytes() == b"other"
+
+
+def test_labels_may_be_mended_or_added_but_not_forgotten(config: BuildConfig) -> None:
+    encoder = open_encoder("spectral")
+    plain = make_plan(config, encoder)
+    for name in ("a.geojson", "b.geojson"):
+        assert make_plan(replace(config, labels=name), encoder).sha256 == plain.sha256
+    with pytest.raises(StoreError, match=r"begun with labels b\.geojson \(now None\)"):
+        make_plan(config, encoder)
 
 
 def test_a_plan_of_another_version_is_refused(config: BuildConfig) -> None:
@@ -90,8 +120,11 @@ def test_a_plan_of_another_version_is_refused(config: BuildConfig) -> None:
         make_plan(config, open_encoder("spectral"))
 
 
-def test_a_damaged_plan_is_named(config: BuildConfig) -> None:
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b"{}", b"\xff\xfe", b'{"version": 2, "arguments": [], "encoder_sha256": 1}']
+)
+def test_a_damaged_plan_is_named(config: BuildConfig, content: bytes) -> None:
     make_plan(config, open_encoder("spectral"))
-    (Path(config.store) / PLAN).write_text("{")
-    with pytest.raises(StoreError, match=r"plan\.json is damaged"):
+    (Path(config.store) / PLAN).write_bytes(content)
+    with pytest.raises(StoreError, match=r"plan\.json is damaged.*another folder with --store"):
         make_plan(config, open_encoder("spectral"))

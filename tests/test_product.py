@@ -4,7 +4,17 @@ import pystac
 import pytest
 
 from stac.errors import ItemError
-from stac.product import NEVER, datatake_of, generated_of, instant_of, radiometry_of, tile_of, utm_epsg_of
+from stac.product import (
+    NEVER,
+    datatake_of,
+    generated_of,
+    instant_of,
+    radiometry_of,
+    satellite_of,
+    strip_of,
+    tile_of,
+    utm_epsg_of,
+)
 
 WHEN = datetime(2023, 8, 15, 9, 57, 57, 246000, tzinfo=UTC)
 
@@ -91,12 +101,38 @@ def test_datatake_is_the_same_for_every_processing():
         new_item(**{"s2:product_uri": "S2A_MSIL2A_20230815T095031_N0400_R079_T33TWM_20230815T155057.SAFE"}),
         new_item("S2A_MSIL2A_20230815T095031_R079_T33TWM_20230815T155057"),
     ]
-    assert {datatake_of(item, WHEN) for item in items} == {"S2A_20230815T095031"}
+    assert {datatake_of(item) for item in items} == {datetime(2023, 8, 15, 9, 50, 31, tzinfo=UTC)}
+    assert datatake_of(new_item("S2A_33TWM_20230815_0_L2A")) is None
 
 
-def test_without_a_datatake_the_second_and_the_satellite_stand_in():
-    assert datatake_of(new_item(platform="sentinel-2b"), WHEN) == "S2B_20230815T095757"
-    assert datatake_of(new_item(platform="Sentinel-2A"), WHEN) != datatake_of(new_item(platform="Sentinel-2B"), WHEN)
+@pytest.mark.parametrize(
+    ("name", "properties"),
+    [
+        ("x", {"platform": "Sentinel-2A"}),
+        ("x", {"platform": "sentinel-2", "s2:datatake_id": "GS2A_20230815T095031_042547_N05.09"}),
+        ("S2A_33TWM_20230815_0_L2A", {}),
+        ("x", {"s2:product_uri": "S2A_MSIL2A_20230815T095031_N0400_R079_T33TWM_20230815T155057.SAFE"}),
+    ],
+)
+def test_satellite_from_whatever_names_it(name, properties):
+    assert satellite_of(new_item(name, **properties)) == "S2A"
+    assert satellite_of(new_item("granule-33TWL-2A")) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "href"),
+    [
+        ("x", {"s2:datastrip_id": "S2B_OPER_MSI_L2A_DS_2BPS_20250731T143919_S20250731T131905_N05.11"}, "a.tif"),
+        ("x", {"eopf:datastrip_id": "S2B_OPER_MSI_L2A_DS_S2RP_20260530T175912_S20250731T131905_N05.12"}, "a.tif"),
+        ("S2B_T20EPT_20250731T131905_L2A", {}, "a.tif"),
+        ("x", {}, "s3://e/S2B.SAFE/GRANULE/L2A_T20EPT_A043879_20250731T131905/IMG_DATA/R20m/T20EPT_SCL_20m.jp2"),
+    ],
+)
+def test_the_datastrips_time_is_the_same_for_every_processing(name, properties, href):
+    item = new_item(name, **properties)
+    item.add_asset("scl", pystac.Asset(href))
+    assert strip_of(item) == datetime(2025, 7, 31, 13, 19, 5, tzinfo=UTC)
+    assert strip_of(new_item("S2B_20EPT_20250731_0_L2A")) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ from affine import Affine
 
 from stac.errors import ReadError
 from stac.items import Asset
-from stac.raster import ReadOptions, UnreachableError, gdal_path, is_remote, open_raster, quiet_georeference, retrying
+from stac.raster import ReadOptions, UnreachableError, gdal_path, is_remote, open_raster, quiet_rasterio, retrying
 
 TRANSFORM = Affine(10, 0, 500_000, 0, -10, 5_200_000)
 FAST = ReadOptions(retries=2, backoff=0.01, timeout=5, sign=str)
@@ -22,7 +23,7 @@ FAST = ReadOptions(retries=2, backoff=0.01, timeout=5, sign=str)
 def _write(path, side=256, driver="GTiff", georeference=True, **profile):
     pixels = np.random.default_rng(1).integers(1, 3000, (side, side)).astype(np.uint16)
     where = {"crs": "EPSG:32633", "transform": TRANSFORM} if georeference else {}
-    quiet_georeference()
+    quiet_rasterio()
     size = {"width": side, "height": side, "count": 1, "dtype": "uint16"}
     with rasterio.open(path, "w", driver=driver, **size, **where, **profile) as out:
         out.write(pixels, 1)
@@ -141,6 +142,25 @@ def test_a_truncated_local_file_is_a_read_error_that_names_it(tmp_path, kept, dr
     path.write_bytes(whole[: int(len(whole) * kept)])
     with pytest.raises(ReadError, match=r"cut\.img cannot be read: .*put the whole file there"):
         _read(_asset(path))
+
+
+def test_rasterio_says_nothing_beside_the_error(tmp_path, caplog, capfd):
+    path = tmp_path / "odd.tif"
+    _write(path, tiled=True, blockxsize=64, blockysize=64)
+    data = bytearray(path.read_bytes())
+    tags = int.from_bytes(data[4:8], "little") + 2
+    data[tags : tags + 24] = data[tags + 12 : tags + 24] + data[tags : tags + 12]  # out of order: GDAL warns
+    path.write_bytes(data[:-1000])
+    caplog.set_level(logging.WARNING, "rasterio")
+    with pytest.raises(ReadError):
+        _read(_asset(path))
+    assert "ascending order" in caplog.text
+    caplog.clear()
+    quiet_rasterio()
+    with pytest.raises(ReadError, match=r"odd\.tif cannot be read: .*or build without its item into another folder"):
+        _read(_asset(path))
+    assert caplog.text == ""
+    assert capfd.readouterr().err == ""
 
 
 def test_a_missing_local_file_is_not_tried_again(tmp_path):

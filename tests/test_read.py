@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 import weakref
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,11 +20,12 @@ from affine import Affine
 
 from stac.bands import CLEAR_SCL
 from stac.blocks import Block
-from stac.cube import check_cube, chip_fraction
+from stac.buffers import Buffers
+from stac.cube import check_cube, chip_fraction, view_chips
 from stac.errors import ReadError
 from stac.items import Asset, Scene, resolve_scenes, solar_days
 from stac.lattice import Lattice, Location, to_lonlat
-from stac.read import ReadOptions, iter_days, read_cube, read_location
+from stac.read import ReadOptions, UnreachableError, iter_days, read_cube, read_location
 from stac.window import Grid
 
 # A tile whose origin lies, as Sentinel-2's do, on no chip edge.
@@ -161,7 +163,7 @@ def test_bands_of_a_cloudy_day_are_not_opened(make_scene):
     Path(scene.assets["B02"].href).write_bytes(b"")
     day = next(iter_days(_block(), {scene.solar_day: [scene]}, ["B02"], options=FAST))
     assert day.cube is None
-    assert day.missing is None
+    assert day.reason is None
     assert day.clear.max() == 0
     assert [s.item_id for s in day.scenes] == ["1"]
 
@@ -192,12 +194,95 @@ def test_a_remote_file_that_fails_makes_its_day_missing(make_scene, band):
     days = {scene.solar_day: [scene] for scene in scenes}
     read = list(iter_days(_block(), days, ["B02", "B04"], options=FAST))
     assert [day.cube is None for day in read] == [False, True, False]
-    assert read[1].missing.startswith("http://127.0.0.1:9/gone.tif: ")
-    assert "secret" not in read[1].missing
-    assert (read[1].clear is None) == (band == "SCL")
+    assert [day.missing.all() for day in read] == [False, True, False]
+    assert read[1].reason.startswith("http://127.0.0.1:9/gone.tif: ")
+    assert "secret" not in read[1].reason
+    assert np.isnan(read[1].clear).all()
+    assert [scene.item_id for scene in read[1].scenes] == ["2"]
     cube = read_cube(_block(), days, ["B02", "B04"], options=FAST)
     assert cube.sizes["time"] == 2
     assert cube.attrs["missing_days"].startswith("2023-06-02: http")
+
+
+def _failing(scene, band):
+    """The same scene, one band behind an address that is not there."""
+    asset = scene.assets[band]
+    gone = Asset(f"http://127.0.0.1:9/{scene.item_id}_{band}.tif", asset.epsg, asset.transform, asset.shape)
+    return replace(scene, assets={**scene.assets, band: gone})
+
+
+@pytest.mark.parametrize("band", ["SCL", "B04", "B11"])
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_file_that_fails_costs_the_chips_of_its_scene_and_no_others(make_scene, band, lost):
+    # The first lies in the west, the second in the east; the third shows what is left between them.
+    scenes = [make_scene("1", west=WEST - 2200), make_scene("2", west=WEST + 1400), make_scene("3")]
+    block, size = _block(3125, 32484, 9, 16), LATTICE.chip_size
+    block.mask[2] = False
+    broken = [_failing(scene, band) if number == lost else scene for number, scene in enumerate(scenes)]
+    buffers = Buffers()
+    buffers.take((len(BANDS), *block.shape), np.uint16).fill(7)  # memory that is used again
+    whole, part = (
+        next(iter_days(block, {scenes[0].solar_day: given}, list(BANDS), min_clear=0.4, options=FAST, buffers=memory))
+        for given, memory in ((scenes, None), (broken, buffers))
+    )
+    free = _raster(scenes[lost], block)
+    for scene in scenes[:lost]:
+        free &= _pixels(scene, "SCL", block) == 0
+    may = chip_fraction(free, size) > 0
+    expected = block.mask & (may if band == "SCL" else whole.seen[lost] & (whole.clear >= 0.4))
+    assert 0 < expected.sum() < block.mask.sum()
+    np.testing.assert_array_equal(part.missing, expected)
+    assert part.reason.startswith(f"http://127.0.0.1:9/{lost + 1}_{band}.tif: ")
+    np.testing.assert_array_equal(np.isnan(part.clear), expected)
+    had = block.mask & ~expected
+    np.testing.assert_array_equal(part.clear[had], whole.clear[had])
+    assert check_cube(part.cube) == []
+    for name in (*BANDS, "source"):
+        chips, own = (view_chips(day.cube[name].values[0], size) for day in (part, whole))
+        assert not chips[expected].any()
+        assert name == "source" or (chips[had] == own[had]).all()
+    for row, col in np.argwhere(block.mask):
+        behind, own = (_ids(day, row, col) for day in (part, whole))
+        assert behind == own or (band == "SCL" and expected[row, col] and str(lost + 1) in behind)
+
+
+def _raster(scene, block):
+    """Where the scene's raster lies."""
+    asset, grid = scene.assets["SCL"], Grid.of_block(block)
+    x = grid.west + 10 * np.arange(grid.shape[1]) - asset.transform.c
+    y = asset.transform.f - grid.north + 10 * np.arange(grid.shape[0])
+    return np.outer((y >= 0) & (y < SIDE * 10), (x >= 0) & (x < SIDE * 10))
+
+
+def _ids(day, row, col):
+    """Ids of the scenes behind a chip."""
+    return [scene.item_id for scene, seen in zip(day.scenes, day.seen[:, row, col], strict=True) if seen]
+
+
+def test_what_was_read_of_a_classification_before_it_failed_counts_for_nothing(make_scene, monkeypatch):
+    monkeypatch.setattr("stac.window._STRIP_PX", 64)
+    block, scenes = _block(3125, 32466, 20, 24), [make_scene("1"), make_scene("2", west=WEST + 1600)]
+    path = Path(scenes[0].assets["SCL"].href)
+    whole, merged = path.read_bytes(), _merged(scenes, "SCL", block)[0]
+    path.write_bytes(whole[:-300])  # some strips are there
+    scenes[0].assets["SCL"] = replace(scenes[0].assets["SCL"], href="http://archive/1_SCL.tif")
+    options = replace(FAST, sign=lambda href: str(path) if "archive" in href else href)
+    days = {scenes[0].solar_day: scenes}
+    day = next(iter_days(block, days, ["B02"], min_clear=0.4, options=options))
+    supplied, raster = _merged(scenes[1:], "SCL", block)[0], _raster(scenes[0], block)
+    np.testing.assert_array_equal(day.missing, chip_fraction(raster, 16) > 0)
+    np.testing.assert_array_equal(day.cube.scl.values[0], np.where(raster, 0, supplied))
+    path.write_bytes(whole)
+    day = next(iter_days(block, days, ["B02"], min_clear=0.4, options=options))
+    assert not day.missing.any()
+    np.testing.assert_array_equal(day.cube.scl.values[0], merged)
+
+
+def test_a_location_that_cannot_be_had_says_why(make_scene):
+    scene = _failing(make_scene("1", scl=4), "B04")
+    with pytest.raises(UnreachableError, match="check the network") as caught:
+        read_location(Location(LATTICE, 3130, 32488), [scene], ["B02", "B04"], options=FAST)
+    assert caught.value.reason.startswith("http://127.0.0.1:9/1_B04.tif: ")
 
 
 def test_the_number_of_threads_changes_nothing(make_scene):

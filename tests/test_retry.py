@@ -59,6 +59,17 @@ def test_busy_servers_are_asked_again(server, method, status):
     assert server.asked == [method] * 3
 
 
+def test_a_search_that_is_forbidden_is_asked_again(server):
+    http = RetryIO(QUICK, {"X-Key": "k"}).for_search()
+    server.script = [(403, {})]
+    assert json.loads(http.request(server.url, method="POST", parameters={})) == {"asked": 2}
+    assert http.session.headers["X-Key"] == "k"
+    server.script = [(403, {})] * 9
+    with pytest.raises(APIError) as caught:
+        http.request(server.url, method="POST", parameters={})
+    assert http.tries(caught.value) == 1 + QUICK.tries
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("fault", ["drop", "cut"])
 def test_dropped_connections_are_asked_again(server, method, fault):
@@ -108,14 +119,18 @@ def test_waits_double_and_stay_below_the_longest(monkeypatch):
     assert waits[-1] == 30
 
 
-def test_a_host_that_refuses_is_not_waited_for_long(monkeypatch):
+def test_a_host_that_refuses_is_not_waited_for_long_and_gives_no_warning(monkeypatch, caplog):
     waits = []
     monkeypatch.setattr("urllib3.util.retry.time.sleep", waits.append)
-    with pytest.raises(APIError, match="refused"):
-        RetryIO(Retry(tries=9)).request("http://127.0.0.1:9/")
+    with caplog.at_level("INFO"), pytest.raises(APIError, match="refused"):
+        RetryIO(Retry(tries=9)).request("http://127.0.0.1:9/?token=secret")
     assert 0 < len(waits) < 4
+    assert {record.levelname for record in caplog.records} == {"INFO"}
+    assert "asking again" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_messages_do_not_show_secrets():
     assert bare_url("https://user:word@host.org:8443/a/b?token=x#y") == "https://host.org:8443/a/b"
     assert bare_url("/data/catalog.json") == "/data/catalog.json"
+    assert bare_url("https://user:word@[bad/a?token=x") == "https://[bad/a"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pandas as pd
 import pytest
 import shapely
 
+from index import search
 from index.output import hits_geojson
 from index.search import Query, event_filter, find_similar, main, query_event, query_point
 from index.store import Store, open_store
 from stac.area import norm_area
 from stac.errors import AreaError, StoreError
+from stac.lattice import locate
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +131,25 @@ def test_geojson_holds_what_the_hits_hold(store: Store) -> None:
         assert shapely.geometry.shape(feature["geometry"]).equals_exact(hit.geometry, 1e-9)
 
 
+def test_geojson_cuts_chips_at_the_antimeridian(store: Store) -> None:
+    hits = find_similar(store, query_event(store, example(store)), k=4)
+    across = locate(179.9999, -17, 64, 10).outline
+    beyond = shapely.box(180, -17, 180.01, -16.99)
+    hits.geometry = [across, shapely.affinity.translate(across, -360), beyond, hits.geometry.iloc[3]]
+    features = json.loads(hits_geojson(hits))["features"]
+    one, other, whole, plain = (shapely.geometry.shape(feature["geometry"]) for feature in features)
+    assert [part.geom_type for part in (one, other, whole, plain)] == ["MultiPolygon"] * 2 + ["Polygon"] * 2
+    assert one.normalize().equals_exact(other.normalize(), 1e-9)
+    assert sorted(part.bounds[::2] for part in one.geoms) == [
+        (-180, pytest.approx(across.bounds[2] - 360)),
+        (pytest.approx(across.bounds[0]), 180),
+    ]
+    assert one.area == pytest.approx(across.area)
+    assert all(part.exterior.is_ccw for part in one.geoms)
+    assert whole.bounds == pytest.approx((-180, -17, -179.99, -16.99))
+    assert plain.equals_exact(hits.geometry.iloc[3], 1e-9)
+
+
 def test_the_command_takes_a_point_west_of_greenwich(store: Store, capsys: pytest.CaptureFixture) -> None:
     lon, lat = store.centres[0]
     point = f"{lon:.6f},{lat:.6f}"
@@ -135,19 +157,50 @@ def test_the_command_takes_a_point_west_of_greenwich(store: Store, capsys: pytes
     assert len(json.loads(capsys.readouterr().out)["features"]) == 3
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (["--event", "nothing"], "nothing"),
-        (["--at", "1,2"], "--dates"),
-        (["--at", "one,two", "--dates", "2021/2022"], "one,two"),
-        (["--at", "10,50", "--dates", "2021-01-01/2022-01-01"], "10.00000,50.00000"),
-        (["--event", "nothing", "--out", "no/such/folder/x"], "nothing"),
-    ],
-)
-def test_bad_arguments_get_one_sentence_and_code_2(
-    arguments: list[str], named: str, store: Store, capsys: pytest.CaptureFixture
-) -> None:
+BAD = {
+    "unknown event": (["--event", "nothing"], "nothing"),
+    "no event": (["--event", ""], "--event names no event"),
+    "event and dates": (["--event", "nothing", "--dates", "2021/2022"], "--dates with --at alone"),
+    "no dates": (["--at", "1,2"], "--dates"),
+    "dates reversed": (["--at", "1,2", "--dates", "2022-01-01/2021-01-01"], "swap the two dates"),
+    "dates that are none": (["--at", "1,2", "--dates", "spring"], "'spring' is no period"),
+    "words for a point": (["--at", "one,two", "--dates", "2021/2022"], "one,two"),
+    "three numbers for a point": (["--at", "1,2,3", "--dates", "2021/2022"], "1,2,3"),
+    "point that is no number": (["--at", "nan,nan", "--dates", "2021/2022"], "longitude nan"),
+    "point off the globe": (["--at", "200,50", "--dates", "2021/2022"], "longitude 200"),
+    "point outside the store": (["--at", "10,50", "--dates", "2021-01-01/2022-01-01"], "10.00000,50.00000"),
+    "k of nought": (["--event", "nothing", "--k", "0"], "--k 0"),
+    "k below nought": (["--event", "nothing", "--k", "-3"], "--k -3"),
+    "k that is no whole number": (["--event", "nothing", "--k", "1e9"], "--k 1e9"),
+    "place that is none": (["--event", "nothing", "--area", "Atlantis-on-Sea"], "Atlantis-on-Sea"),
+    "period that is none": (["--event", "nothing", "--period", "always"], "always"),
+    "nowhere to write": (["--event", "nothing", "--out", ""], "--out names no file"),
+    "a folder to write": (["--event", "nothing", "--out", "."], "--out"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_arguments_get_one_sentence_and_code_2(case: str, store: Store, capsys: pytest.CaptureFixture) -> None:
+    arguments, named = BAD[case]
     assert main([str(store.path), *arguments]) == 2
     err = capsys.readouterr().err
-    assert (err.count("\n"), named in err) == (1, True)
+    assert (err.count("\n"), named in err) == (1, True), err
+
+
+def test_more_hits_than_there_are_events_are_all_of_them(store: Store, capsys: pytest.CaptureFixture) -> None:
+    assert main([str(store.path), "--event", example(store), "--k", "1000000000", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["features"]) > 0.9 * len(store.events)
+
+
+@pytest.mark.parametrize("text", [search.__doc__, search._parser().epilog])
+def test_the_examples_of_the_help_run_on_the_demo_store(
+    text: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "data").symlink_to(store.path.parent.parent)  # it stands in data/stores/demo
+    monkeypatch.chdir(tmp_path)
+    lines = text.replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line)[3:] for line in lines if line.strip().startswith("python -m index.search")]
+    assert len(commands) == 2
+    for command in commands:
+        assert main(command) == 0, capsys.readouterr().err
+        assert "no hits" not in capsys.readouterr().out

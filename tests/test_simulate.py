@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 from datetime import date
 from pathlib import Path
 
@@ -216,12 +217,29 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
 def test_a_standing_archive_is_reused_and_another_seed_replaces_it(tmp_path):
     out = tmp_path / "archive"
     catalog = write(out, TINY, 5)
-    (out / "mark").write_text("here")
+    before = files_of(out)
+    catalog.touch()
+    when = catalog.stat().st_mtime_ns
     assert write(out, TINY, 5) == catalog
-    assert (out / "mark").exists()
+    assert catalog.stat().st_mtime_ns == when
     write(out, TINY, 6)
-    assert not (out / "mark").exists()
+    assert files_of(out) != before
     assert [p.name for p in tmp_path.iterdir()] == ["archive"]
+
+
+@pytest.mark.parametrize("place", ["", "sentinel-2-l2a-simulated", "sentinel-2-l2a-simulated/S2A_*"])
+def test_an_archive_with_other_files_in_it_is_not_replaced(tmp_path, place, capsys):
+    out = tmp_path / "archive"
+    catalog = write(out, TINY, 5)
+    folder = next(out.glob(place)) if place else out
+    (folder / "thesis.txt").write_text("dear")
+    before = files_of(out)
+    assert write(out, TINY, 5) == catalog
+    assert main(["--out", str(out), "--seed", "6"]) == 2
+    error = capsys.readouterr().err
+    assert str(folder / "thesis.txt") in error
+    assert error.count("\n") == 1
+    assert files_of(out) == before
 
 
 def test_a_run_that_fails_leaves_the_older_archive_alone(tmp_path, monkeypatch):
@@ -239,6 +257,29 @@ def test_a_run_that_fails_leaves_the_older_archive_alone(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["archive"]
 
 
+def test_a_full_disk_gets_one_sentence_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(simulate._SIZES, "demo", TINY)
+    # A limit on the size of files stands in for the full disk: the same write fails, with EFBIG for ENOSPC.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    try:
+        code = main(["--out", str(tmp_path / "archive")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    error = capsys.readouterr().err
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith(f"error: the disk is full at {tmp_path / 'archive'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_behind_a_link_is_written_where_the_link_leads(tmp_path):
+    (tmp_path / "big-disk").mkdir()
+    (tmp_path / "archive").symlink_to(tmp_path / "big-disk")
+    assert write(tmp_path / "archive", TINY, 5) == tmp_path / "archive" / "catalog.json"
+    assert (tmp_path / "archive").is_symlink()
+    assert (tmp_path / "big-disk" / "catalog.json").is_file()
+
+
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     dead = tmp_path / ".simulating-archive-999999999"
     dead.mkdir()
@@ -254,13 +295,21 @@ def test_a_folder_with_other_things_is_refused_and_kept(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "order"),
-    [(["--size", "huge"], "choose one of these sizes"), (["--seed", "-1"], "choose another seed")],
+    ("arguments", "told"),
+    [
+        (["--size", "huge"], "choose one of these sizes"),
+        (["--seed", "-1"], "--seed -1"),
+        (["--seed", "1" + 30 * "0"], "--seed 1000"),
+        (["--out", ""], "--out names no folder"),
+        (["--out", "."], "'.'"),
+        (["--out", __file__], "is a file"),
+        (["--out", f"{__file__}/archive"], "which is a file"),
+    ],
 )
-def test_bad_arguments_get_one_sentence_and_code_2(tmp_path, capsys, arguments, order):
+def test_bad_arguments_get_one_sentence_and_code_2(tmp_path, capsys, arguments, told):
     assert main(["--out", str(tmp_path / "x"), *arguments]) == 2
     error = capsys.readouterr().err
-    assert order in error
+    assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "x").exists()
 

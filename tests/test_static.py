@@ -5,15 +5,11 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-import rustac
 
-from stac.area import norm_area
 from stac.errors import CatalogError
-from stac.period import norm_period
 from stac.retry import Retry, RetryIO
-from stac.static import absolute_href, iter_parquet, iter_static, read_document
+from stac.static import absolute_href, iter_static, read_document
 
 HTTP = RetryIO(Retry(tries=0, timeout=5))
 
@@ -113,13 +109,71 @@ def test_the_same_over_http(tmp_path, web):
     assert pairs[0][1] == f"{web}/a/one/one.json"
 
 
-def test_pages_of_an_item_collection_are_followed_and_circles_end(tmp_path):
-    for k, following in ((1, "p2.json"), (2, "p3.json"), (3, "p1.json")):
-        page = {"type": "FeatureCollection", "features": [new_item(f"i{k}")]}
-        page["links"] = [{"rel": "next", "href": following}]
-        (tmp_path / f"p{k}.json").write_text(json.dumps(page))
+def test_pages_of_an_item_collection_are_followed_and_circles_are_named(tmp_path):
     path = str(tmp_path / "p1.json")
-    assert [item["id"] for item, _ in iter_static(read_document(path, HTTP), path, HTTP)] == ["i1", "i2", "i3"]
+    for last in ("p3.json", "p2.json", "p1.json"):
+        for k, following in ((1, "p2.json"), (2, "p3.json"), (3, last)):
+            page = {"type": "FeatureCollection", "features": [new_item(f"i{k}")], "links": []}
+            if following != f"p{k}.json" or last != "p3.json":
+                page["links"] = [{"rel": "next", "href": following}]
+            (tmp_path / f"p{k}.json").write_text(json.dumps(page))
+        pages = iter_static(read_document(path, HTTP), path, HTTP)
+        assert [next(pages)[0]["id"] for _ in range(3)] == ["i1", "i2", "i3"]
+        if last == "p3.json":
+            assert list(pages) == []
+        else:
+            with pytest.raises(CatalogError, match=r"p3\.json lead in a circle"):
+                next(pages)
+
+
+@pytest.mark.parametrize(
+    "links", [{"catalog": ["catalog"]}, {"catalog": ["sub"], "sub": ["deep"], "deep": ["catalog"]}]
+)
+def test_catalogs_that_lie_below_themselves_are_named(tmp_path, web, links):
+    for name, children in links.items():
+        hrefs = [{"rel": "child", "href": f"./{child}.json"} for child in children]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"type": "Catalog", "id": name, "links": hrefs}))
+    for href in (str(tmp_path / "catalog.json"), f"{web}/catalog.json"):
+        with pytest.raises(CatalogError, match="lead in a circle"):
+            list(iter_static(read_document(href, HTTP), href, HTTP))
+
+
+def test_catalogs_without_end_are_named(tmp_path):
+    endless = {"type": "Catalog", "id": "x", "links": [{"rel": "child", "href": "./catalog.json?"}]}
+
+    class Http:
+        def request(self, href):
+            return json.dumps({**endless, "links": [{"rel": "child", "href": href + "1"}]})
+
+    with pytest.raises(CatalogError, match="lead in a circle"):
+        list(iter_static(endless, "https://h.org/catalog.json", Http()))
+
+
+def test_a_child_of_two_parents_is_no_circle(tmp_path):
+    path = str(new_tree(tmp_path))
+    root = json.loads((tmp_path / "catalog.json").read_text())
+    root["links"].append({"rel": "child", "href": "./b/collection.json"})
+    assert [item["id"] for item, _ in iter_static(root, path, HTTP)] == ["one", "two", "three", "three"]
+
+
+@pytest.mark.parametrize("features", [None, "items", {"a": 1}, [None], ["item"], [[]]])
+def test_features_that_are_no_items_are_named(tmp_path, features):
+    path = str(tmp_path / "x.json")
+    with pytest.raises(CatalogError, match=r"features of .*x\.json are no list of items"):
+        list(iter_static({"type": "FeatureCollection", "features": features}, path, HTTP))
+
+
+@pytest.mark.parametrize("links", [None, "links", 5, [None, "x", {"rel": "child"}, {"rel": "child", "href": 5}]])
+def test_links_that_are_none_lead_nowhere(links):
+    assert list(iter_static({"type": "Catalog", "id": "x", "links": links}, "/data/catalog.json", HTTP)) == []
+
+
+def test_addresses_that_are_none_are_named(tmp_path):
+    catalog = {"type": "Catalog", "id": "x", "links": [{"rel": "child", "href": "https://[bad/"}]}
+    with pytest.raises(CatalogError, match=r"https://\[bad/ in /data/catalog.json is no address"):
+        list(iter_static(catalog, "/data/catalog.json", HTTP))
+    with pytest.raises(CatalogError, match="no valid address"):
+        read_document("https://[bad/", HTTP)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +184,7 @@ def test_pages_of_an_item_collection_are_followed_and_circles_end(tmp_path):
         ("{nothing", "no JSON"),
         ('{"type": "Topology"}', "no STAC .type Topology"),
         ("[1, 2]", "no STAC .type list"),
+        ("[" * 100_000, "no JSON"),
     ],
 )
 def test_what_is_no_stac_is_named(tmp_path, web, text, words):
@@ -154,41 +209,3 @@ def test_a_missing_child_is_an_error_not_a_gap(tmp_path):
     (tmp_path / "a/two/two.json").unlink()
     with pytest.raises(CatalogError, match=r"two\.json"):
         list(iter_static(read_document(path, HTTP), path, HTTP))
-
-
-def test_geoparquet_is_read_by_row_groups_and_filtered_early(tmp_path, web):
-    items = [new_item(f"i{k}", lon=float(k), day=k + 1, collection="c") for k in range(10)]
-    rustac.write_sync(str(tmp_path / "one.parquet"), items)
-    file = pq.ParquetFile(tmp_path / "one.parquet")
-    meta = {k: v for k, v in file.metadata.metadata.items() if k != b"ARROW:schema"}
-    pq.write_table(file.read().replace_schema_metadata(meta), tmp_path / "many.parquet", row_group_size=3)
-    for href in (str(tmp_path / "many.parquet"), str(tmp_path / "one.parquet"), f"{web}/many.parquet"):
-        documents = list(iter_parquet(href, HTTP))
-        assert [item["id"] for item in documents] == [f"i{k}" for k in range(10)]
-        assert documents[3]["bbox"] == items[3]["bbox"]
-        assert documents[3]["assets"] == items[3]["assets"]
-        few = iter_parquet(href, HTTP, area=norm_area("2.5,50,4.5,51"), period=norm_period("2023-07-04/2023-07-31"))
-        assert [item["id"] for item in few] == ["i3", "i4"]
-
-
-def test_what_is_no_geoparquet_is_named(tmp_path, web):
-    (tmp_path / "x.parquet").write_bytes(b"PAR1nothing")
-    pq.write_table(pq.read_table(_other_table(tmp_path)), tmp_path / "other.parquet")
-    hrefs = [
-        str(tmp_path / "x.parquet"),
-        f"{web}/x.parquet",
-        str(tmp_path / "other.parquet"),
-        str(tmp_path / "gone.parquet"),
-    ]
-    for href in hrefs:
-        with pytest.raises(CatalogError, match="no stac-geoparquet"):
-            list(iter_parquet(href, HTTP))
-    with pytest.raises(CatalogError, match="404"):
-        list(iter_parquet(f"{web}/gone.parquet", HTTP))
-
-
-def _other_table(folder):
-    import pandas as pd
-
-    pd.DataFrame({"a": [1]}).to_parquet(folder / "table.parquet")
-    return folder / "table.parquet"

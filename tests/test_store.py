@@ -39,11 +39,44 @@ def test_no_store_at_all(tmp_path: Path) -> None:
         open_store(tmp_path / "none")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"version": 1}', "null"])
-def test_a_damaged_manifest_is_named(copied_store: Path, content: str) -> None:
-    (copied_store / "manifest.json").write_text(content)
-    with pytest.raises(StoreError, match=r"manifest\.json"):
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"version": 2}', b"null", b"\xff\xfe", b'{"version": true}'])
+def test_a_damaged_manifest_is_named(copied_store: Path, content: bytes) -> None:
+    (copied_store / "manifest.json").write_bytes(content)
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged.*same index\.build command again"):
         open_store(copied_store)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"blocks": []}, "blocks is empty"),
+        ({"blocks": [5]}, "blocks is not of type dict"),
+        ({"blocks": {}}, "blocks is not of type list"),
+        ({"encoder": {}}, "no name"),
+        ({"encoder": {"name": "x", "sha256": "0", "bands": "B02", "dim": 3}}, "encoder.bands is not of type list"),
+        ({"chip_size": "32"}, "chip_size is not of type int"),
+        ({"gsd": 0}, "nought"),
+        ({"counts": {"events": None}}, "counts.events is not of type int"),
+        ({"items": None}, "items is not of type dict"),
+        ({"area": {"type": "Circle"}}, "area or period"),
+        ({"period": "always"}, "always"),
+        ({"arguments": []}, "arguments is not of type dict"),
+    ],
+)
+def test_a_manifest_of_other_content_is_refused(copied_store: Path, changes: dict[str, object], told: str) -> None:
+    edit(copied_store, **changes)
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged") as caught:
+        open_store(copied_store)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_with_other_row_counts_is_noticed(copied_store: Path) -> None:
+    blocks = json.loads((copied_store / "manifest.json").read_text())["blocks"]
+    blocks[0]["events"]["rows"] += 1
+    edit(copied_store, blocks=blocks)
+    with pytest.raises(StoreError, match=r"holds \d+ events .*same index\.build command again"):
+        _ = open_store(copied_store).events
 
 
 @pytest.mark.parametrize("folder", ["observations", "events", "vectors"])
