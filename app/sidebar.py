@@ -20,6 +20,12 @@ from .session import OpenStore
 from .state import HIT_COUNTS, norm_lonlat
 from .words import count_text, markdown_text, place_text
 
+WORDS = (
+    "**Score**: how alike two changes are; 1 is the same direction of change. **Change ratio**: how far a place moved, "
+    "over how far it moves from date to date within a year: about 1 where nothing happened, well above elsewhere."
+)
+"""What the two figures of a hit mean."""
+
 
 def show_sidebar(store: OpenStore | None, stores: Mapping[str, Path]) -> Filters:
     """Draw the side bar.
@@ -163,3 +169,4 @@ def _about(store: OpenStore) -> None:
         for name, text in rows.items():
             st.caption(f"{name}")
             st.text(text)
+        st.caption(WORDS)
