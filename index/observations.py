@@ -152,18 +152,44 @@ _ROW_GROUP = 16_384
 """Rows that are read together: rows are in order of location, so a few locations are read without the rest."""
 
 
-def save_observations(rows: ObservationRows, path: Path, made_from: Mapping[str, Any] | None = None) -> None:
+def keep_read(new: pa.Table, old: pa.Table, meridian: float) -> pa.Table:
+    """A part that was read again, in which nothing is missing that was there before.
+
+    Args:
+        new: What was read now.
+        old: What the same block and month held before; the same columns.
+        meridian: Longitude, degrees, by whose sun days are told: a row is known by its location and solar day.
+
+    Returns:
+        `new`, in order; where its row is missing, what `old` knew: its row, or that there is no data.
+    """
+    missing = np.asarray(new.column("clear_fraction").is_null())
+    if not missing.any():
+        return new
+    row_of = {key: row for row, key in enumerate(_solar_keys(old, meridian))}
+    had = np.array([row_of.get(key, -1) for key in _solar_keys(new, meridian)])
+    merged = pa.concat_tables([new.filter(pa.array(~missing)), old.take(had[missing & (had >= 0)])])
+    return merged.sort_by([("location_id", "ascending"), ("time", "ascending")])
+
+
+def _solar_keys(table: pa.Table, meridian: float) -> list[tuple[str, int]]:
+    """Location and solar day (days since 1970) of each row."""
+    shift = np.timedelta64(round(meridian / 15 * 3600), "s")
+    days = (table.column("time").to_numpy().astype("datetime64[s]") + shift).astype("datetime64[D]").astype(int)
+    return list(zip(table.column("location_id").to_pylist(), days.tolist(), strict=True))
+
+
+def save_observations(table: pa.Table, path: Path, made_from: Mapping[str, Any] | None = None) -> None:
     """Write a part, whole or not at all.
 
     Args:
-        rows: Of one block and month.
+        table: Of one block and month (`ObservationRows.to_table`).
         path: Where to.
         made_from: What the part depends on, kept in its footer (`index.parts.belongs` compares it).
 
     Raises:
         OSError: The disk is full.
     """
-    table = rows.to_table()
     clear, embedding = table.column("clear_fraction"), table.column("embedding")
     counts = Counts(table.num_rows, table.num_rows - embedding.null_count, clear.null_count)
     metadata = {_COUNTS: asdict(counts), MADE_FROM: dict(made_from or {})}
@@ -190,6 +216,15 @@ def count_observations(path: Path) -> Counts:
         return Counts(**found)
     except TypeError as err:
         raise _unreadable(path, "its footer holds no counts") from err
+
+
+def open_part(path: Path) -> pa.Table:
+    """A part's rows as Arrow.
+
+    Raises:
+        StoreError: The part is damaged.
+    """
+    return _read(path, None)
 
 
 def list_locations(paths: Iterable[Path]) -> list[str]:

@@ -31,7 +31,7 @@ from stac.read import Day, ReadOptions, iter_days, meets
 from .finish import finish_block, new_manifest, observations_path
 from .labels import Labels, open_labels
 from .manifest import MANIFEST, Manifest, open_manifest, save_manifest
-from .observations import ObservationRows, count_observations, save_observations
+from .observations import ObservationRows, count_observations, keep_read, open_part, save_observations
 from .parts import belongs
 from .plan import FREE, BuildConfig, Plan, make_plan
 
@@ -95,10 +95,14 @@ def _write_store(
             path = observations_path(store, block.block_id, month)
             paths[block.block_id].append(path)
             made_from = {"plan": plan.sha256, "block": block.block_id, "month": month}
-            if not _is_done(path, made_from, known.get(path.relative_to(store).as_posix()), retry_missing):
-                rows = observe(block, days, encoder, plan.config, buffers)
-                (store / MANIFEST).unlink(missing_ok=True)  # a store without one is unfinished
-                save_observations(rows, path, made_from)
+            ours = _belongs(path, made_from, known.get(path.relative_to(store).as_posix()))
+            if ours and not (retry_missing and count_observations(path).missing):
+                continue
+            table = observe(block, days, encoder, plan.config, buffers).to_table()
+            if ours:
+                table = keep_read(table, open_part(path), _meridian(block))
+            (store / MANIFEST).unlink(missing_ok=True)  # a store without one is unfinished
+            save_observations(table, path, made_from)
     finished = [
         finish_block(store, block, paths[block.block_id], plan, encoder, labels, known)
         for block in tqdm(blocks, unit="block", disable=not progress, desc="events")
@@ -119,13 +123,13 @@ def _own_manifest(store: Path, plan: Plan) -> Manifest | None:
     return manifest if manifest.plan_sha256 == plan.sha256 else None
 
 
-def _is_done(path: Path, made_from: Mapping[str, str], known: str | None, retry_missing: bool) -> bool:
-    """Whether a part of this build is there, whole, and need not be read again."""
-    if not belongs(path, made_from, known):
-        if path.is_file():
-            LOG.warning("%s is made again: it is damaged, or of another build", path)
-        return False
-    return not (retry_missing and count_observations(path).missing)
+def _belongs(path: Path, made_from: Mapping[str, str], known: str | None) -> bool:
+    """Whether a part is there, whole and of this build; says so where one is there that is not."""
+    if belongs(path, made_from, known):
+        return True
+    if path.is_file():
+        LOG.warning("%s is made again: it is damaged, or of another build", path)
+    return False
 
 
 def _write_manifest(store: Path, new: Manifest, old: Manifest | None) -> Manifest:
@@ -154,13 +158,17 @@ def _covered_blocks(plan: Plan) -> Iterator[Block]:
             yield block
 
 
+def _meridian(block: Block) -> float:
+    """Central meridian of the block's zone, degrees: solar days are told by its sun."""
+    return block.lattice.epsg % 100 * 6 - 183
+
+
 def _months(block: Block, scenes: Sequence[Scene]) -> Iterator[tuple[str, dict[date, list[Scene]]]]:
     """The scenes over a block by calendar month of their solar day, then by solar day."""
     over = [scene for scene in scenes if meets(block, scene)]
-    meridian = block.lattice.epsg % 100 * 6 - 183  # of the block's zone
     days = {
         day: nearest_first(found, *block.centre, epsg=block.lattice.epsg)
-        for day, found in solar_days(over, meridian).items()
+        for day, found in solar_days(over, _meridian(block)).items()
     }
     for month in sorted({day.strftime("%Y-%m") for day in days}):
         yield month, {day: found for day, found in sorted(days.items()) if day.strftime("%Y-%m") == month}

@@ -23,8 +23,9 @@ from .blocks import Block
 from .buffers import Buffers
 from .coverage import may_supply
 from .cube import chip_scenes, clear_fraction, new_cube, view_chips
+from .pixels import repeat_pixels
 from .raster import ReadOptions, UnreachableError, enter_env, is_remote
-from .window import Fill, Grid, repeat_pixels
+from .window import Fill, Grid
 
 if TYPE_CHECKING:
     from .items import Scene

@@ -24,6 +24,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from .bands import SCL_CLASSES
+from .pixels import harmonise, repeat_pixels
 from .raster import Georeference, ReadOptions, open_raster, retrying
 
 if TYPE_CHECKING:
@@ -209,6 +210,8 @@ class Fill:
                 open_raster(self.asset, options) as (dataset, geo),
                 on_grid(dataset, geo, self.grid, classes=self.mark is not None) as (reader, placement),
             ):
+                if part == 0 and self.mark is None:
+                    self._blank_beyond(placement)
                 strips = placement.strips(self.grid.shape)
                 share = strips[len(strips) * part // parts : len(strips) * (part + 1) // parts]
                 for strip in share[done:]:
@@ -216,6 +219,15 @@ class Fill:
                     done += 1
 
         retrying(self.asset.href, attempt, options)
+
+    def _blank_beyond(self, placement: Placement) -> None:
+        """Write 0 (no data) where a pixel is wanted and the raster does not reach: `out` may be memory used before."""
+        row0, row1 = _span(placement.top, placement.step, (0, placement.shape[0]), self.grid.shape[0])
+        col0, col1 = _span(placement.left, placement.step, (0, placement.shape[1]), self.grid.shape[1])
+        low, right = max(row0, row1), max(col0, col1)
+        for part in (np.s_[:row0], np.s_[low:], np.s_[row0:low, :col0], np.s_[row0:low, right:]):
+            if self.out[part].size:
+                np.copyto(self.out[part], 0, where=self.source[part] == self.wanted)
 
     def _read_strip(self, reader: Any, placement: Placement, rows: tuple[int, int]) -> None:
         """Read rows (first, last + 1) of the raster wherever a pixel is wanted."""
@@ -255,60 +267,3 @@ class Fill:
 def _span(start: int, step: int, own: tuple[int, int], size: int) -> tuple[int, int]:
     """Grid pixels (first, last + 1) under raster pixels (first, last + 1), cut to the grid."""
     return max(0, start + own[0] * step), min(size, start + own[1] * step)
-
-
-def harmonise(pixels: NDArray[np.uint16], offset: int) -> None:
-    """Add the processing baseline's offset in place: DN > 0 → max(DN + offset, 1); 0 (no data) stays 0.
-
-    Args:
-        pixels: (H, W) uint16.
-        offset: DN to add, such as −1000 for baselines from 04.00 on.
-
-    Source: https://sentiwiki.copernicus.eu/web/s2-processing (BOA_ADD_OFFSET).
-    """
-    if offset == 0:
-        return
-    rows = max(1, (1 << 16) // max(1, pixels.shape[1]))  # pieces that stay in a core's cache between the steps
-    # A row of numbers, because np.maximum of pixels and one number takes six times as long (measured, numpy 2.4).
-    floor = np.full(pixels.shape[1], max(1, 1 - offset), np.uint16)
-    for first in range(0, pixels.shape[0], rows):
-        piece = pixels[first : first + rows]
-        lowest = int(piece.min())
-        if offset < 0 < lowest:  # nearly always, and then one or two steps are enough
-            if lowest < 1 - offset:
-                np.maximum(piece, floor, out=piece)
-            np.subtract(piece, -offset, out=piece)
-            continue
-        least = np.minimum(piece, 1)
-        if offset < 0:
-            np.maximum(piece, -offset, out=piece)
-            np.subtract(piece, -offset, out=piece)
-            np.maximum(piece, least, out=piece)
-        else:
-            np.minimum(piece, 65535 - offset, out=piece)
-            np.add(piece, offset * least, out=piece)
-
-
-def repeat_pixels(own: NDArray[Any], step: int, crop: tuple[int, int], out: NDArray[Any]) -> None:
-    """Write each pixel `step` × `step` times.
-
-    Args:
-        own: (h, w) coarse pixels.
-        step: Fine pixels along a side of a coarse one.
-        crop: Fine rows and columns to leave out at the top and left.
-        out: (H, W) fine pixels to write, of the same dtype.
-    """
-    width = out.shape[1]
-    if step == 2 and own.dtype == np.uint16:
-        # One multiplication writes a pixel twice: several times faster than np.repeat.
-        wide = np.multiply(own, np.uint32(0x10001), dtype=np.uint32).view(np.uint16)
-    elif step == 2 and own.dtype == np.uint8:
-        wide = np.multiply(own, np.uint16(0x101), dtype=np.uint16).view(np.uint8)
-    else:
-        wide = np.repeat(own, step, axis=1)
-    wide = wide[:, crop[1] : crop[1] + width]
-    for line in range(step):
-        first = (line - crop[0]) % step  # the first fine row that shows this line of its coarse pixel
-        rows = out[first::step]
-        start = (first + crop[0]) // step
-        rows[...] = wide[start : start + rows.shape[0]]

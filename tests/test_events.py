@@ -29,7 +29,7 @@ def series(tmp_path: Path, vectors: dict[int, list[list[float]]], step_days: int
         embedding = np.array([value or [np.nan, np.nan] for value in values], np.float16)
         clear = np.where(np.isnan(embedding[:, 0]), 0.3, 0.95).astype(np.float32)
         rows.add([PLACES[place].location_id] * len(values), time, clear, [["i"]] * len(values), embedding)
-    save_observations(rows, path)
+    save_observations(rows.to_table(), path)
     return open_observations([path])
 
 
@@ -52,7 +52,7 @@ def test_two_passes_on_one_utc_date_are_two_days(tmp_path: Path) -> None:
     time += [moment.replace(year=2022) for moment in time]
     embedding = np.arange(4, dtype=np.float16)[:, None]
     rows.add([place.location_id] * 4, time, np.ones(4, np.float32), [["i"]] * 4, embedding)
-    save_observations(rows, tmp_path / "p.parquet")
+    save_observations(rows.to_table(), tmp_path / "p.parquet")
     for pairing in ("consecutive", "yearly"):
         events, _ = new_events(open_observations([tmp_path / "p.parquet"]), 10, pairing)
         assert check_events(events) == []

@@ -27,7 +27,7 @@ def part(path: Path, places: list[str], day: int = 0, dim: int = 4) -> np.ndarra
     clear = np.full(len(places), 0.9, np.float32)
     time = [START + timedelta(days=day)] * len(places)
     rows.add(places, time, clear, [[f"item-{day}"]] * len(places), embedding)
-    save_observations(rows, path)
+    save_observations(rows.to_table(), path)
     return embedding
 
 
@@ -58,7 +58,7 @@ def test_missing_and_cloudy_observations_are_null_not_zero(tmp_path: Path) -> No
     rows = ObservationRows(2)
     nothing = np.full((2, 2), np.nan, np.float16)
     rows.add(["cloudy", "missing"], [START] * 2, np.array([0.1, np.nan], np.float32), [["i"], ["i"]], nothing)
-    save_observations(rows, tmp_path / "p.parquet")
+    save_observations(rows.to_table(), tmp_path / "p.parquet")
     table = pq.read_table(tmp_path / "p.parquet")
     assert table.column("embedding").null_count == 2
     assert table.column("clear_fraction").null_count == 1
@@ -68,7 +68,7 @@ def test_missing_and_cloudy_observations_are_null_not_zero(tmp_path: Path) -> No
 
 
 def test_a_month_without_rows_is_still_a_part(tmp_path: Path) -> None:
-    save_observations(ObservationRows(3), tmp_path / "p.parquet")
+    save_observations(ObservationRows(3).to_table(), tmp_path / "p.parquet")
     assert count_observations(tmp_path / "p.parquet") == Counts(0, 0, 0)
     assert len(open_observations([tmp_path / "p.parquet"])) == 0
     assert pq.read_schema(tmp_path / "p.parquet").equals(observation_schema(3))
@@ -84,7 +84,7 @@ def test_check_lists_every_fault(tmp_path: Path) -> None:
     rows = ObservationRows(2)
     embedding = np.array([[1, 1], [1, 1], [np.inf, 0]], np.float16)
     rows.add(["a", "a", "b"], [START] * 3, np.array([0.5, 1.5, np.nan], np.float32), [[], [], []], embedding)
-    save_observations(rows, tmp_path / "p.parquet")
+    save_observations(rows.to_table(), tmp_path / "p.parquet")
     faults = " / ".join(check_observations(tmp_path / "p.parquet", 2))
     for fault in ("1 rows stand twice", "outside 0 to 1", "could not be read", "beyond float16"):
         assert fault in faults

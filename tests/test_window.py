@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from stac.items import Asset
+from stac.pixels import harmonise, repeat_pixels
 from stac.raster import Georeference, ReadOptions
-from stac.window import Fill, Grid, Placement, harmonise, place, repeat_pixels
+from stac.window import Fill, Grid, Placement, place
 
 WEST, NORTH = 499_980, 5_200_020
 FAST = ReadOptions(threads=1, sign=str)
@@ -181,3 +182,23 @@ def test_values_that_are_no_class_become_defective(tmp_path):
     for gsd in (20, 10):
         read = _fill(asset, Grid(32633, WEST, NORTH, gsd, (640 // gsd, 640 // gsd)), np.uint8, mark=1)
         np.testing.assert_array_equal(np.unique(read), [0, 1, 4, 11])
+
+
+@pytest.mark.parametrize("moved", [(0, 0), (-30, 50), (40, -20), (500, 0), (0, -500)])
+def test_where_a_raster_does_not_reach_there_is_no_data(tmp_path, moved):
+    pixels = np.full((60, 70), 7, np.uint16)
+    asset = _write(tmp_path / "short.tif", pixels, 10)
+    down, right = moved
+    grid = Grid(32633, WEST + right * 10, NORTH - down * 10, 10, (90, 100))
+    out = np.full(grid.shape, 999, np.uint16)  # as memory that held another day
+    source = np.ones(grid.shape, np.uint8)
+    source[:, 5] = 2
+    fill = Fill(asset, grid, out, source, wanted=1)
+    for part in range(2):
+        fill.run(part, 2, FAST)
+    expected = np.zeros_like(out)
+    rows, cols = (np.arange(size) + move for size, move in zip(grid.shape, moved, strict=True))
+    inside = ((rows >= 0) & (rows < 60))[:, None] & ((cols >= 0) & (cols < 70))[None]
+    expected[inside] = 7
+    expected[:, 5] = 999  # another scene's
+    assert np.array_equal(out, expected)
