@@ -1,7 +1,8 @@
 """What a build is asked to do (`BuildConfig`) and the plan that makes it resumable.
 
 The plan is written before anything else: the arguments, the encoder's hash and the items found. A build that is started
-again with the same arguments goes on from the same plan, so that a catalog that has grown meanwhile changes nothing.
+again with the same arguments goes on from the same plan, so that a catalog that has grown meanwhile changes nothing. A
+plan that is lost or damaged is written anew where parts of the store name the very one that is asked for.
 
 The labels file is the one argument that may change: it names events and touches no observation. Left out where the
 build began with one, it is missed like any other argument, so that a forgotten flag takes no names away.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,8 +32,10 @@ from stac.period import Period, norm_period
 
 from .manifest import STORE_VERSION
 from .pairs import PAIRINGS, Pairing
-from .parts import digest
+from .parts import MADE_FROM, digest, read_metadata
 from .vectors import FACTORIES
+
+LOG = logging.getLogger(__name__)
 
 PLAN = "plan.json"
 ITEMS = "items.json"
@@ -141,15 +145,14 @@ def make_plan(config: BuildConfig, encoder: Encoder) -> Plan:
             config.catalog, area=area, period=period, collection=config.collection, max_cloud=config.max_cloud
         )
 
-    if (store / PLAN).is_file():
-        found = _read_plan(store / PLAN)
+    found = _find_plan(store, wanted)
+    if found is not None:
         _compare(found, wanted, store)
         items_sha256 = found["items_sha256"]
         items = _reopen_items(store / ITEMS, items_sha256, find)
         scenes = resolve_scenes(items, encoder.bands)
     else:
         _refuse_foreign(store)
-        found = None
         items = find()
         scenes = resolve_scenes(items, encoder.bands)
         save_items(items, store / ITEMS)
@@ -196,6 +199,34 @@ def _identity(config: BuildConfig, encoder: Encoder, area: Area) -> dict[str, An
     arguments["area_sha256"] = hashlib.sha256(shapely.to_wkb(area.geometry.normalize())).hexdigest()
     plain: dict[str, Any] = json.loads(json.dumps(arguments))
     return {"version": STORE_VERSION, "arguments": plain, "encoder_sha256": encoder.sha256}
+
+
+def _find_plan(store: Path, wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The store's plan; where its file is missing or damaged, the one that the store's parts were made by.
+
+    Returns:
+        The plan; None where there is none yet.
+
+    Raises:
+        StoreError: The file is damaged, and no part was made by what is asked for now.
+    """
+    path = store / PLAN
+    error = None
+    if path.is_file():
+        try:
+            return _read_plan(path)
+        except StoreError as err:
+            error = err
+    if (store / ITEMS).is_file():
+        asked = {**wanted, "items_sha256": sha256(store / ITEMS)}
+        made_from = (read_metadata(part, MADE_FROM) for part in sorted((store / "observations").glob("*.parquet")))
+        if any(isinstance(found, dict) and found.get("plan") == _digest(asked) for found in made_from):
+            LOG.warning("%s is written anew: parts of the store name it", path)
+            write_json(path, asked)
+            return asked
+    if error is not None:
+        raise error
+    return None
 
 
 def _read_plan(path: Path) -> Mapping[str, Any]:

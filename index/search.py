@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import geopandas as gpd
@@ -33,6 +33,9 @@ from .pairs import Pairs, change_vectors
 from .store import Store, open_store, read_observations
 
 DEFAULT_K = 40
+
+MOST_AWAY = timedelta(days=183)
+"""assumed: half a year. An observation further from the date that was asked for shows another time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,7 @@ def query_point(store: Store, lon: float, lat: float, before: datetime, after: d
         after: UTC, later.
 
     Raises:
-        AreaError: The point lies outside the store, or the dates lead to one and the same observation.
+        AreaError: The point lies outside the store, or the dates lead to one and the same observation, or far from any.
     """
     location = find_location(store, lon, lat)
     series = read_observations(store, location.location_id)
@@ -120,6 +123,13 @@ def query_point(store: Store, lon: float, lat: float, before: datetime, after: d
             f"{len(series)} clear observations at {lon:.5f},{lat:.5f}", "at least two", "choose another point"
         )
     first, second = (int((series["time"] - pd.Timestamp(moment)).abs().argmin()) for moment in (before, after))
+    for moment, row in ((before, first), (after, second)):
+        if abs(series["time"][row] - pd.Timestamp(moment)) > MOST_AWAY:
+            raise AreaError(
+                f"the clear observation nearest to {moment:%Y-%m-%d} is of {series['time'][row]:%Y-%m-%d}",
+                f"one within {MOST_AWAY.days} days",
+                f"choose dates from {series['time'].iloc[0]:%Y-%m-%d} to {series['time'].iloc[-1]:%Y-%m-%d}",
+            )
     if first >= second:
         raise AreaError(
             f"the dates {before:%Y-%m-%d}/{after:%Y-%m-%d} lead to the observations of "
@@ -262,6 +272,7 @@ def _run(argv: Sequence[str] | None) -> int:
     store = open_store(args.store)
     if isinstance(example, _Point):
         query = query_point(store, example.lon, example.lat, example.dates.start, example.dates.end)
+        sys.stderr.write(f"example: {query.location_id}, {query.time_before:%Y-%m-%d} to {query.time_after:%Y-%m-%d}\n")
     else:
         query = query_event(store, example)
     hits = find_similar(store, query, k=args.k, area=area, period=period)

@@ -73,13 +73,17 @@ def check_output(path: str | Path, flag: str = "--out") -> Path:
         flag: The flag that it was typed after, for the message.
 
     Raises:
-        DataError: The path is empty, is a folder, or lies in no folder that can be written.
+        DataError: The path is empty, is a folder or a device, or lies in no folder that can be written.
     """
     target = Path(path)
     if str(target) == ".":  # what `Path` makes of nothing
         raise DataError(f"{flag} names no file", "the path of a file", f"give one after {flag}")
     if _stands(target, flag) and target.is_dir():
         raise DataError(f"{flag} {target} is a folder", "the path of a file", "add a file's name to it")
+    if target.exists() and not target.is_file():
+        raise DataError(
+            f"{flag} {target} is a device or a pipe", "the path of a file", f"choose another one after {flag}"
+        )
     _check_parent(target, flag)
     return target
 

@@ -25,6 +25,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 
@@ -75,7 +76,7 @@ class StoreError(DataError):
 GRACE_S = 5.0
 """How long a stopped command may tidy up, seconds; then it ends at once, which loses nothing that is whole."""
 
-STOPPED = "stopped: run the same command again to go on from here"
+STOPPED = "stopped: run the same command again"
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -106,6 +107,9 @@ def exit_code(command: Callable[[], int]) -> int:
         for Ctrl-C), or when whoever read the output has gone (141).
     """
     received: list[int] = []
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`)
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - to the end
     try:
         with _stoppable(received):
             code = command()

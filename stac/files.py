@@ -24,18 +24,21 @@ TEMPORARY = ".part-"
 def write_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path in the same folder; rename it to `path` when the block ends without an error.
 
+    A symbolic link is followed, so that it stays one.
+
     Raises:
         OSError: As the writer raises it, with `path` for its name; the temporary file is removed and what stood at
             `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers choose their format by it.
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    target = path.resolve()
+    temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as err:
         # A failed write names no file: give the one that the person knows.
         if err.errno is not None and str(err.filename or temporary) == str(temporary):

@@ -38,8 +38,8 @@ from .product import (
 
 _log = logging.getLogger(__name__)
 
-# assumed: footprints of one granule, processed twice, agree to a tenth; those of a split one hardly overlap.
-_SAME_FOOTPRINT = 0.9
+_SAME_FOOTPRINT = 0.5
+"""assumed: footprints of one granule, processed twice, share more than half; those of a split one hardly overlap."""
 _SAME_MOMENT = timedelta(seconds=2)
 """assumed: sensing times of one granule differ by less between processings, and between items."""
 _ONE_PASS = timedelta(minutes=50)

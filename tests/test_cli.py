@@ -33,6 +33,13 @@ def sealed() -> Iterator[Path]:
         Path(name).chmod(0o755)
 
 
+def test_a_device_or_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/null", str(tmp_path / "pipe")):
+        with pytest.raises(DataError, match="is a device or a pipe"):
+            check_output(path)
+
+
 def test_an_output_that_can_be_written_is_given_back(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text("{}")
     for path in (tmp_path / "old.json", tmp_path / "new" / "deep" / "hits.json"):

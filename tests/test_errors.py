@@ -134,3 +134,10 @@ def test_output_to_a_full_disk_gets_one_sentence(root: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: the disk is full")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_closed_output_is_no_error(root: Path) -> None:
+    done = run(
+        "def command():\n    sys.stdout.write('x')\n    return 0", root, stdout=None, preexec_fn=lambda: os.close(1)
+    )
+    assert (done.returncode, done.stderr) == (0, "")

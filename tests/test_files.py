@@ -29,6 +29,17 @@ def test_a_write_that_fails_leaves_the_old_file_and_names_the_new_one(tmp_path: 
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link, target = tmp_path / "rows.json", tmp_path / "there" / "own.json"
+    link.symlink_to(target)
+    with write_whole(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert sorted(path.name for path in target.parent.iterdir()) == ["own.json"]
+
+
 def test_a_folder_is_held_by_one_and_left_as_it_was(tmp_path: Path) -> None:
     with lock(tmp_path):
         with pytest.raises(StoreError, match="another build is writing"), lock(tmp_path):

@@ -108,6 +108,17 @@ def test_an_unfinished_store_goes_on_from_its_whole_parts_alone(
     assert content(copy) == content(config)
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, cut])
+def test_a_lost_plan_is_written_anew_where_parts_name_it(
+    damage: Callable[[Path], None], config: BuildConfig, copy: BuildConfig
+) -> None:
+    damage(Path(copy.store) / "plan.json")
+    with pytest.raises(StoreError, match=r"another --store|another folder"):
+        build_store(replace(copy, min_clear=0.5))  # not the plan of these parts
+    build_store(copy)
+    assert content(copy) == content(config)
+
+
 def test_a_part_of_another_month_or_another_build_is_not_used(
     config: BuildConfig, copy: BuildConfig, tmp_path: Path
 ) -> None:

@@ -104,6 +104,8 @@ def test_bad_queries_are_refused_in_words(store: Store) -> None:
         query_point(store, 200, 50, moment, moment)
     with pytest.raises(AreaError, match="lead to the observations of"):
         query_point(store, float(lon), float(lat), moment, moment)
+    with pytest.raises(AreaError, match=r"nearest to 1990-06-01 is of 20.* one within 183 days"):
+        query_point(store, float(lon), float(lat), moment.replace(year=1990), moment)
     with pytest.raises(StoreError, match="k 0"):
         find_similar(store, query_event(store, example(store)), k=0)
 
