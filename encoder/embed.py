@@ -83,7 +83,7 @@ class NetworkEncoder:
             spec: Of the weights.
             state: Parameters by timm's names.
             device: A torch device.
-            batch_size: Chips a batch; None for what was measured best.
+            batch_size: Chips a batch, at least 2; None for what was measured best.
             compiled: Whether torch.compile is used; None: on a GPU where kernels can be built.
 
         Raises:
@@ -91,7 +91,8 @@ class NetworkEncoder:
         """
         self.name, self.bands, self.dim, self.spec, self.sha256 = spec.name, spec.bands, spec.dim, spec, spec.sha256
         self.device = torch.device(device)
-        self.batch_size = batch_size or _BATCH.get(self.device.type, _BATCH["cuda"])
+        # A batch of one chip takes other kernels, and comes out another way in the last bits.
+        self.batch_size = max(2, batch_size or _BATCH.get(self.device.type, _BATCH["cuda"]))
         gpu = self.device.type == "cuda"
         network = new_network(spec.arch, len(spec.bands))
         load_parameters(network, state)

@@ -1,7 +1,7 @@
 """Build a store: catalog, area and period in; observations, events and vectors out.
 
     python -m index.build                                   # the demo store, from the simulated archive
-    python -m index.build --catalog earth-search --area "Butte County" …
+    python -m index.build --catalog earth-search --area -121.9,39.6,-121.3,40.1 …
 
 A build that was stopped goes on where it stopped when the same command is given again.
 """

@@ -146,7 +146,7 @@ def save_events(events: gpd.GeoDataFrame, path: Path, metadata: Mapping[str, Any
     extra = {name.encode(): json.dumps(value).encode() for name, value in metadata.items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **extra})
     with write_whole(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def open_events(path: Path) -> gpd.GeoDataFrame:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from encoder.encoders import Encoder
 from stac.blocks import Block
-from stac.files import sha256
+from stac.files import sha256, write_whole
 
 from .events import new_events, save_events
 from .labels import Labels, add_labels
@@ -63,7 +63,7 @@ def finish_block(
     """Write the events and vectors of a block, where those of this build are not there yet.
 
     Args:
-        store: The folder. Its manifest is removed before anything else is written.
+        store: The folder. Its manifest goes once there is something to put in the place of what it names.
         block: Its observations are all there.
         paths: Parts of its observations.
         plan: How observations are paired.
@@ -90,13 +90,14 @@ def finish_block(
     events_file, vectors_file = events_path(store, block.block_id), vectors_path(store, block.block_id)
     sure = known.get(events_file.relative_to(store).as_posix())
     if not (belongs(events_file, made_from, sure) and _are_vectors_of(events_file, vectors_file)):
-        (store / MANIFEST).unlink(missing_ok=True)
         events, vectors = _pair_block(paths, config)
         if labels is not None:
             events = add_labels(events, labels.table)
-        save_shard(new_shard(vectors, config.factory), vectors_file)
-        metadata = {MADE_FROM: made_from, _VECTORS: sha256(vectors_file), **_event_metadata(config, encoder)}
-        save_events(events, events_file, metadata)
+        with write_whole(vectors_file) as vectors_part, write_whole(events_file) as events_part:
+            save_shard(new_shard(vectors, config.factory), vectors_part)
+            metadata = {MADE_FROM: made_from, _VECTORS: sha256(vectors_part), **_event_metadata(config, encoder)}
+            save_events(events, events_part, metadata)
+            (store / MANIFEST).unlink(missing_ok=True)  # now that both are on the disk
     count = int(pq.read_metadata(events_file).num_rows)
     return BlockParts(
         block_id=block.block_id,

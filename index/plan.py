@@ -46,6 +46,9 @@ FREE = frozenset({"store", "device", "threads"})
 OF_EVENTS = frozenset({"pairs", "monthly", "labels", "factory"})
 """Arguments of which observations know nothing."""
 
+BOUND = frozenset({"catalog", "area"})
+"""Arguments that say where something lies: what lies there is bound by hashes, of the items and of the area."""
+
 _ELSEWHERE = "build into another folder with --store"
 
 
@@ -187,7 +190,7 @@ def _reopen_items(path: Path, expected: str, find: Callable[[], list[pystac.Item
 
 def _digest(plan: Mapping[str, Any]) -> str:
     """SHA-256 of what makes the observations."""
-    arguments = {name: value for name, value in plan["arguments"].items() if name not in OF_EVENTS}
+    arguments = {name: value for name, value in plan["arguments"].items() if name not in OF_EVENTS | BOUND}
     return digest({**plan, "arguments": arguments})
 
 
@@ -254,18 +257,26 @@ def _compare(found: Mapping[str, Any], wanted: Mapping[str, Any], store: Path) -
             f"the store {store} is of version {found['version']}", f"version {wanted['version']}", _ELSEWHERE
         )
     old, new = found["arguments"], wanted["arguments"]
-    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    names = [name for name in sorted({*old, *new}) if _one_path(old.get(name)) != _one_path(new.get(name))]
     if new.get("labels") is not None and "labels" in names:
         names.remove("labels")
-    if found["encoder_sha256"] != wanted["encoder_sha256"]:
-        names.append("encoder's weights")
-    if names:
-        told = ", ".join(f"{name} {old.get(name)} (now {new.get(name)})" for name in names)
+    told = ", ".join(f"{name} {old.get(name)} (now {new.get(name)})" for name in names)
+    if not names and found["encoder_sha256"] != wanted["encoder_sha256"]:
+        told = "other weights of the encoder"
+    if told:
         raise StoreError(
             f"the store {store} was begun with {told}",
             "the same arguments",
             "give the same arguments to go on with it, or another folder with --store",
         )
+
+
+def _one_path(value: Any) -> Any:
+    """A path that is there, however it was typed, as one text; anything else as it is."""
+    try:
+        return str(Path(value).resolve()) if isinstance(value, str) and Path(value).exists() else value
+    except OSError:  # too long for a path
+        return value
 
 
 def _refuse_foreign(store: Path) -> None:

@@ -41,6 +41,8 @@ _VSI = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "s3": "/vsis3/
 # have run out (https://github.com/Element84/earth-search/issues/19).
 _FINAL = re.compile(r"HTTP (?:response code|error code)\s*:?\s*(?:400|401|404|410)\b|does not exist", re.IGNORECASE)
 
+_FORBIDDEN = re.compile(r"HTTP (?:response code|error code)\s*:?\s*403\b", re.IGNORECASE)
+
 
 class UnreachableError(ReadError):
     """A remote file could not be read, after all retries."""
@@ -82,7 +84,7 @@ def gdal_env(options: ReadOptions) -> dict[str, Any]:
     """GDAL's settings for reading cloud-optimised files.
 
     No per-file cache (`VSI_CACHE`): every byte is read once, and its memory would grow with the number of open files.
-    GDAL's own retries stay off: the retries here reopen and sign anew.
+    GDAL asks again for single requests (answers 429 and 500 to 504); the retries here reopen the file and sign anew.
 
     Returns:
         Keyword arguments of `rasterio.Env`.
@@ -99,7 +101,9 @@ def gdal_env(options: ReadOptions) -> dict[str, Any]:
         "GDAL_HTTP_VERSION": "2",
         "GDAL_HTTP_TIMEOUT": options.timeout,
         "GDAL_HTTP_CONNECTTIMEOUT": min(10.0, options.timeout),
-        "GDAL_HTTP_MAX_RETRY": 0,
+        # A file is read by hundreds of requests: one that is refused for a moment is asked again by itself.
+        "GDAL_HTTP_MAX_RETRY": 2,
+        "GDAL_HTTP_RETRY_DELAY": options.backoff,
         "CPL_VSIL_CURL_CACHE_SIZE": 64 << 20,
         "GTIFF_IGNORE_READ_ERRORS": "NO",
     }
@@ -235,9 +239,18 @@ def retrying(href: str, attempt: Callable[[], None], options: ReadOptions) -> No
                 tries = "1 try" if number == 0 else f"{number + 1} tries"
                 # GDAL's own text may hold the signature.
                 raise UnreachableError(f"{public_href(href)}: {reason} ({tries})") from None
+            if _FORBIDDEN.search(reason):
+                _renew_signature()
             time.sleep(options.backoff * 2**number)
         else:
             return
+
+
+def _renew_signature() -> None:
+    """Have the next open signed by a new token: this one may have been withdrawn before its end."""
+    from .sign import forget_tokens  # late, as above
+
+    forget_tokens()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ connection may drop while the answer's body is under way, which they never repea
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import time
@@ -99,12 +100,15 @@ class RetryIO(StacApiIO):
         """The text of an answer; see `StacApiIO.request`."""
         for attempt in range(self._retry.tries + 1):
             try:
-                return super().request(href, method, headers, parameters)
+                text: str = super().request(href, method, headers, parameters)
             except APIError as err:
-                if attempt == self._retry.tries or not isinstance(err.__context__, _BROKEN_BODY):
+                if attempt == self._retry.tries or not _broke_off(err.__context__):
                     raise
-                _log.info("the connection to %s dropped: asking again", bare_url(href))
-                self._retry.wait(attempt)
+            else:
+                if attempt == self._retry.tries or not _is_cut(text):
+                    return text
+            _log.info("the connection to %s dropped: asking again", bare_url(href))
+            self._retry.wait(attempt)
         raise AssertionError("unreachable")
 
     def content(self, href: str) -> bytes:
@@ -117,7 +121,7 @@ class RetryIO(StacApiIO):
             try:
                 answer = self.session.get(href, timeout=self._retry.timeout)
             except (requests.RequestException, ValueError) as err:  # ValueError: some addresses that are none
-                if attempt == self._retry.tries or not isinstance(err, _BROKEN_BODY):
+                if attempt == self._retry.tries or not _broke_off(err):
                     raise APIError(str(err)) from err
                 self._retry.wait(attempt)
             else:
@@ -135,8 +139,23 @@ def _log_quietly(record: logging.LogRecord) -> bool:
     return False
 
 
-# Connection failures before the answer's headers are repeated by urllib3 already.
-_BROKEN_BODY = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
+def _broke_off(err: BaseException | None) -> bool:
+    """Whether an answer broke off, or fell silent, within its body: what fails before, urllib3 repeats already."""
+    if isinstance(err, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
+        return True
+    cause = err.args[0] if isinstance(err, requests.exceptions.ConnectionError) and err.args else None
+    return isinstance(cause, urllib3.exceptions.ReadTimeoutError)
+
+
+def _is_cut(text: str) -> bool:
+    """Whether a text begins as JSON and ends too early, as when the connection closes and no length was stated."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return True
+    return False
 
 
 def bare_url(href: str) -> str:

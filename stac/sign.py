@@ -38,7 +38,10 @@ class SignError(ReadError, OSError):
     """An address could not be signed. An `OSError` too, so that it is tried again like any remote read that fails."""
 
 
-_tokens: dict[tuple[str, str], tuple[str, datetime]] = {}
+_YOUNG = timedelta(minutes=1)
+"""assumed: a token this new is not what an answer 403 is about; many reads may get one at once."""
+
+_tokens: dict[tuple[str, str], tuple[str, datetime, datetime]] = {}  # token, its end, when it was fetched
 _lock = threading.Lock()
 
 
@@ -65,20 +68,23 @@ def sign_href(href: str, retry: Retry | None = None) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
 
-def forget_tokens() -> None:
-    """Drop all tokens, as after an answer 403 to a signed address."""
+def forget_tokens(age: timedelta = _YOUNG) -> None:
+    """Drop the tokens that are at least this old, as after an answer 403 to a signed address."""
     with _lock:
-        _tokens.clear()
+        now = datetime.now(UTC)
+        for key in [key for key, (_, _, fetched) in _tokens.items() if now - fetched >= age]:
+            del _tokens[key]
 
 
 def _token(account: str, container: str, retry: Retry) -> str:
     """The container's token, fetched when there is none or it nears its end."""
     # One thread fetches while the others wait: a build starts with many reads in the same container.
     with _lock:
-        token, end = _tokens.get((account, container), ("", datetime.min.replace(tzinfo=UTC)))
+        never = datetime.min.replace(tzinfo=UTC)
+        token, end, _ = _tokens.get((account, container), ("", never, never))
         if end - datetime.now(UTC) < MARGIN:
             token, end = _fetch(account, container, retry)
-            _tokens[account, container] = token, end
+            _tokens[account, container] = token, end, datetime.now(UTC)
         return token
 
 

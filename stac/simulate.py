@@ -107,20 +107,24 @@ def _write_archive(out: Path, plan: Plan, stamp: Mapping[str, Any], progress: bo
         if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
             shutil.rmtree(left, ignore_errors=True)
     part = place.parent / f".simulating-{place.name}-{os.getpid()}"
+    aside = place.parent / f".simulating-{place.name}-old-{os.getpid()}"
     part.mkdir()
     try:
         _simulate(part, plan, int(stamp["seed"]), progress)
         record = {**stamp, "plan": asdict(plan), "notice": NOTICE}
         (part / "simulation.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        if place.exists():  # an older archive goes only once the new one is whole
-            shutil.rmtree(place)
+        if place.exists():  # an older archive goes only once the new one is in its place
+            place.rename(aside)
         part.rename(place)
-    except OSError as err:
-        if err.errno is not None:
+    except BaseException as err:
+        if aside.exists() and not place.exists():
+            aside.rename(place)
+        if isinstance(err, OSError) and err.errno is not None:
             err.filename = str(out)  # the name that the person knows
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
     return out / "catalog.json"
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 
 from encoder.spectral import SpectralEncoder
-from index import pipeline
+from index import finish, pipeline
 from index.demo import archive_bounds
+from index.observations import open_observations
 from index.pipeline import build_store
 from index.plan import BuildConfig
 from index.store import open_store
@@ -206,3 +209,42 @@ def test_a_part_that_cannot_be_read_again_leaves_the_manifest(
     with pytest.raises(StoreError, match="out of reach"):
         build_store(copy)
     assert (manifest.read_bytes(), part.is_file()) == (before, True)
+
+
+def test_a_disk_that_fills_while_events_are_made_again_leaves_the_store(
+    config: BuildConfig, copy: BuildConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = gpd.read_file(config.labels)
+    labels["class"] = "other"
+    labels.to_file(tmp_path / "better.geojson")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(finish, "save_events", full)
+    with pytest.raises(OSError, match="No space"):
+        build_store(replace(copy, labels=str(tmp_path / "better.geojson")))
+    assert len(open_store(Path(copy.store), verify=True).events)
+    assert {name for name in content(copy) if ".part-" in name} == set()
+
+
+def test_paths_may_be_typed_otherwise_the_next_time(
+    config: BuildConfig, copy: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a part is made again")
+
+    monkeypatch.chdir(Path(copy.catalog).parent)
+    monkeypatch.setattr(pipeline, "observe", refuse)
+    monkeypatch.setattr(finish, "save_events", refuse)
+    build_store(replace(copy, catalog=Path(copy.catalog).name))
+    ours, theirs = content(copy), content(config)
+    assert ours.pop("plan.json") != theirs.pop("plan.json")  # it says what was typed last
+    assert ours == theirs
+
+
+def test_only_what_is_clear_enough_is_embedded(config: BuildConfig) -> None:
+    found = open_observations(sorted((Path(config.store) / "observations").iterdir()))
+    enough = found.clear_fraction >= config.min_clear
+    assert 0 < enough.sum() < len(enough)
+    np.testing.assert_array_equal(found.embedded, enough)

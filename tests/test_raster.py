@@ -208,9 +208,12 @@ def test_a_truncated_remote_file_is_unreachable(tmp_path, server):
         _read(_asset(f"{server.url}/a.tif"))
 
 
-def test_the_address_is_signed_anew_for_each_try(tmp_path, server):
+def test_the_address_is_signed_anew_for_each_try(tmp_path, server, monkeypatch):
+    forgotten = []
+    monkeypatch.setattr("stac.sign.forget_tokens", lambda: forgotten.append(1))
     _write(tmp_path / "a.tif")
     server.faults += [403]
     count = iter(range(10))
     _read(_asset(f"{server.url}/a.tif"), ReadOptions(backoff=0.01, sign=lambda href: f"{href}?try={next(count)}"))
     assert {path.partition("?")[2] for path in server.seen} == {"try=0", "try=1"}
+    assert forgotten == [1]

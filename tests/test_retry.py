@@ -12,7 +12,8 @@ QUICK = Retry(tries=3, backoff=0, timeout=5)
 
 
 class Scripted(BaseHTTPRequestHandler):
-    """Answers by a script: a status with headers, "drop" for no answer at all, "cut" for half a body."""
+    """Answers by a script: a status with headers, "drop" for no answer at all, "cut" for half a body, "stall" for one
+    that does not end, "short" for half a body whose length is not stated."""
 
     protocol_version = "HTTP/1.1"
 
@@ -24,14 +25,27 @@ class Scripted(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return
-        status, headers = (200, {"Content-Length": "1000"}) if step == "cut" else step
+        texts = {
+            "cut": (200, {"Content-Length": "1000"}),
+            "stall": (200, {"Content-Length": "1000"}),
+            "short": (200, {}),
+        }
+        status, headers = texts[step] if isinstance(step, str) else step
         body = json.dumps({"asked": len(self.server.asked)}).encode()
         self.send_response(status)
-        for key, value in {"Content-Length": str(len(body)), **headers}.items():
+        if step == "short":
+            self.send_header("Connection", "close")
+            body, headers = body[:5], {}
+        else:
+            headers = {"Content-Length": str(len(body)), **headers}
+        for key, value in headers.items():
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(body)
-        self.close_connection = step == "cut"
+        if step == "stall":
+            self.wfile.flush()
+            self.server.over.wait(5)
+        self.close_connection = step in ("cut", "stall", "short")
 
     do_GET = do_POST = _answer
 
@@ -43,10 +57,11 @@ class Scripted(BaseHTTPRequestHandler):
 def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Scripted) as server:
         server.daemon_threads = True
-        server.script, server.asked = [], []
+        server.script, server.asked, server.over = [], [], threading.Event()
         server.url = f"http://127.0.0.1:{server.server_port}/"
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server
+        server.over.set()
         server.shutdown()
 
 
@@ -75,6 +90,13 @@ def test_a_search_that_is_forbidden_is_asked_again(server):
 def test_dropped_connections_are_asked_again(server, method, fault):
     server.script = [fault, fault]
     assert json.loads(RetryIO(QUICK).request(server.url, method=method, parameters={})) == {"asked": 3}
+
+
+@pytest.mark.parametrize("fault", ["stall", "short"])
+def test_bodies_that_do_not_end_are_asked_for_again(server, fault):
+    server.script = [fault]
+    patient = Retry(tries=3, backoff=0, timeout=0.3)
+    assert json.loads(RetryIO(patient).request(server.url, method="POST", parameters={})) == {"asked": 2}
 
 
 @pytest.mark.parametrize("fault", ["drop", "cut", (503, {})])

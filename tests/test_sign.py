@@ -40,10 +40,10 @@ def service(monkeypatch):
         monkeypatch.setenv("PC_SDK_SAS_URL", f"http://127.0.0.1:{server.server_port}/token")
         monkeypatch.delenv("PC_SDK_SUBSCRIPTION_KEY", raising=False)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        forget_tokens()
+        forget_tokens(timedelta(0))
         yield server
         server.shutdown()
-    forget_tokens()
+    forget_tokens(timedelta(0))
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,11 @@ def test_secrets_reach_no_log(service, caplog, monkeypatch):
         with pytest.raises(ReadError) as caught:
             sign_href("https://acc.blob.core.windows.net/third/x.tif?sig=oldsecret", QUICK)
     assert "secret" not in caplog.text + str(caught.value)
+
+
+def test_a_refused_token_is_replaced_unless_it_is_young(service):
+    sign_href(BLOB)
+    forget_tokens()
+    assert sign_href(BLOB).endswith("secret1")
+    forget_tokens(timedelta(0))
+    assert sign_href(BLOB).endswith("secret2")

@@ -257,6 +257,24 @@ def test_a_run_that_fails_leaves_the_older_archive_alone(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["archive"]
 
 
+def test_a_run_that_is_stopped_at_the_very_end_leaves_the_older_archive(tmp_path, monkeypatch):
+    out = tmp_path / "archive"
+    write(out, TINY, 5)
+    before, rename, renamed = files_of(out), Path.rename, []
+
+    def stop_at_the_second(self, target):
+        renamed.append(self)
+        if len(renamed) == 2:  # the older archive is out of the way, the new one not yet in its place
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        write(out, TINY, 6)
+    assert files_of(out) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["archive"]
+
+
 def test_a_full_disk_gets_one_sentence_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(simulate._SIZES, "demo", TINY)
     # A limit on the size of files stands in for the full disk: the same write fails, with EFBIG for ENOSPC.
