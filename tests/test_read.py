@@ -132,10 +132,13 @@ def test_a_scene_that_adds_nothing_is_not_read(make_scene):
     assert cube.item_ids.values.tolist() == ["1"]
 
 
-@pytest.mark.parametrize(("chip_size", "corner"), [(16, (3128, 32484)), (15, (3335, 34655))])
-def test_clear_fractions_equal_those_at_lattice_resolution(make_scene, chip_size, corner):
-    # Chips of 16 hold whole pixels of 20 m, chips of 15 do not.
-    block, scene = _block(*corner, 5, 5, Lattice(32633, chip_size, 10)), make_scene("1")
+@pytest.mark.parametrize(
+    ("chip_size", "corner", "west"),
+    [(16, (3128, 32484), WEST), (15, (3335, 34655), WEST), (16, (3128, 32484), WEST + 10)],
+)
+def test_clear_fractions_equal_those_at_lattice_resolution(make_scene, chip_size, corner, west):
+    # Chips of 16 hold whole pixels of 20 m, chips of 15 do not, nor do those that lie between their edges.
+    block, scene = _block(*corner, 5, 5, Lattice(32633, chip_size, 10)), make_scene("1", west=west)
     day = next(iter_days(block, {scene.solar_day: [scene]}, ["B02"], min_clear=2, options=FAST))
     expected = chip_fraction(np.isin(_pixels(scene, "SCL", block), CLEAR_SCL), chip_size)
     assert 0 < expected.mean() < 1

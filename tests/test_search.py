@@ -152,6 +152,20 @@ def test_geojson_cuts_chips_at_the_antimeridian(store: Store) -> None:
     assert plain.equals_exact(hits.geometry.iloc[3], 1e-9)
 
 
+@pytest.mark.parametrize("hour", [2, 18])
+def test_a_named_day_means_what_was_seen_on_it(
+    hour: int, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    # Seen every day of July, at an hour of a pass over Asia, or over America.
+    days = pd.date_range(f"2021-07-01T{hour:02d}:00", periods=31, freq="D", tz="UTC")
+    series = pd.DataFrame({"time": days, "embedding": list(np.eye(31, 8, dtype=np.float32))})
+    monkeypatch.setattr(search, "read_observations", lambda *_: series)
+    monkeypatch.setattr(search, "find_similar", lambda found, *_, **__: found.events.head(1).assign(rank=1, score=1.0))
+    lon, lat = store.centres[0]
+    assert main([str(store.path), "--at", f"{lon:.6f},{lat:.6f}", "--dates", "2021-07-05/2021-07-20"]) == 0
+    assert "2021-07-05 to 2021-07-20" in capsys.readouterr().err
+
+
 def test_the_command_takes_a_point_west_of_greenwich(store: Store, capsys: pytest.CaptureFixture) -> None:
     lon, lat = store.centres[0]
     point = f"{lon:.6f},{lat:.6f}"
