@@ -20,12 +20,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stac.errors import StoreError
-from stac.files import write_whole
 from stac.lattice import Location
 
 from .observations import Observations
 from .pairs import Pairing, Pairs, change_ratios, change_vectors, clearest_of_month, pair_times
-from .parts import REMAKE, first_line
+from .parts import REMAKE, first_line, write_part
 
 EVENT_COLUMNS = (
     "event_id",
@@ -145,8 +144,7 @@ def save_events(events: gpd.GeoDataFrame, path: Path, metadata: Mapping[str, Any
         table = table.set_column(column, name, table.column(name).cast(pa.string()))
     extra = {name.encode(): json.dumps(value).encode() for name, value in metadata.items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **extra})
-    with write_whole(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    write_part(table, path)
 
 
 def open_events(path: Path) -> gpd.GeoDataFrame:

@@ -22,9 +22,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stac.errors import StoreError
-from stac.files import write_whole
 
-from .parts import MADE_FROM, REMAKE, first_line, read_metadata
+from .parts import MADE_FROM, REMAKE, first_line, read_metadata, write_part
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,15 +193,7 @@ def save_observations(table: pa.Table, path: Path, made_from: Mapping[str, Any] 
     counts = Counts(table.num_rows, table.num_rows - embedding.null_count, clear.null_count)
     metadata = {_COUNTS: asdict(counts), MADE_FROM: dict(made_from or {})}
     table = table.replace_schema_metadata({name: json.dumps(value) for name, value in metadata.items()})
-    with write_whole(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            use_dictionary=["location_id", "item_ids"],
-            row_group_size=_ROW_GROUP,
-            write_page_checksum=True,
-        )
+    write_part(table, path, use_dictionary=["location_id", "item_ids"], row_group_size=_ROW_GROUP)
 
 
 def count_observations(path: Path) -> Counts:
