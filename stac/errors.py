@@ -20,8 +20,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import queue
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -169,46 +169,60 @@ def _is_importing(frame: FrameType | None) -> bool:
     return False
 
 
-def _end_if_late(notes: queue.SimpleQueue[int | None]) -> None:
-    """Wait for a signal's number, then for the end (None); end the process when that does not come in time."""
-    number = notes.get()
-    if number is None:
-        return
-    with contextlib.suppress(queue.Empty):
-        if notes.get(timeout=GRACE_S) is None:
+def _end_if_late(told: socket.socket) -> None:
+    """Wait for a signal's number, then for the end; end the process when that does not come in time."""
+    with told:
+        number = _next_stop(told)
+        if number is None:
             return
+        told.settimeout(GRACE_S)
+        with contextlib.suppress(TimeoutError):
+            if _next_stop(told) is None:
+                return
     _tell(STOPPED, 0)
     os._exit(128 + number)
+
+
+def _next_stop(told: socket.socket) -> int | None:
+    """Number of the next signal to stop; None at the end."""
+    while byte := told.recv(1):
+        if byte[0] in _STOPS:
+            return byte[0]
+    return None
 
 
 @contextlib.contextmanager
 def _stoppable(received: list[int]) -> Iterator[None]:
     """Within, a signal to stop raises `KeyboardInterrupt` and is noted; a second one, or a long wait, ends at once.
 
-    Signals that the caller has this process ignore (`nohup`) stay ignored. Only the main thread can do this.
+    Python runs a signal's handler between two steps of its main thread, which may be waiting within a library. So the
+    numbers also go, at once, to a thread that watches over the end. Signals that the caller has this process ignore
+    (`nohup`) stay ignored. Only the main thread can do this.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    notes: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # the one queue that a handler may put into
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        notes.put(number)
         if _is_importing(frame):
             _tell(STOPPED, 0)
             os._exit(128 + number)
         raise KeyboardInterrupt
 
-    threading.Thread(target=_end_if_late, args=(notes,), name="stop", daemon=True).start()
+    told, teller = socket.socketpair()
+    teller.setblocking(False)
+    threading.Thread(target=_end_if_late, args=(told,), name="stop", daemon=True).start()
     found = {number: signal.getsignal(number) for number in _STOPS}
     # None: set by a program that holds this one; it cannot be put back.
     previous = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
+    woken = signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
     try:
         for number in previous:
             signal.signal(number, handle)
         yield
     finally:
-        notes.put(None)
+        signal.set_wakeup_fd(woken)
+        teller.close()
         for number, handler in previous.items():
             signal.signal(number, handler)

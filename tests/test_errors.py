@@ -93,6 +93,15 @@ def command():
         except KeyboardInterrupt:
             errors.once = True
 """
+STUCK = """
+import ctypes, threading
+errors.GRACE_S = 0.1
+def command():
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)  # never returns, and no signal wakes it
+"""
 IMPORTING = """
 def command():
     sys.path.insert(0, os.environ["MODULES"])
@@ -100,8 +109,9 @@ def command():
 """
 
 
-def test_a_command_that_does_not_heed_a_signal_is_ended(root: Path) -> None:
-    done = run(STUBBORN, root)
+@pytest.mark.parametrize("code", [STUBBORN, STUCK], ids=["goes on", "waits within a library"])
+def test_a_command_that_does_not_heed_a_signal_is_ended(code: str, root: Path) -> None:
+    done = run(code, root)
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, f"{STOPPED}\n")
 
 
