@@ -10,8 +10,7 @@ import base64
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from datetime import time as clock
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from index.store import Store, open_scenes, open_store, read_observations
 from stac.errors import AreaError, DataError, StoreError
 from stac.items import Scene
 from stac.lattice import Location
-from stac.period import Period, norm_period
+from stac.period import Period, noon, norm_period
 
 from .filters import Place
 from .imagery import ChipPictures, Composite, Shot, ShotRequest
@@ -143,8 +142,7 @@ class OpenStore:
                 return query_event(self.store, event)
             if at is None or dates is None:
                 raise ValueError("an event, or coordinates and dates")
-            before, after = (datetime.combine(day, clock(12), UTC) for day in dates)
-            return query_point(self.store, *at, before, after)
+            return query_point(self.store, *at, *map(noon, dates))
 
     def shot(self, location_id: str, time: object, composite: Composite) -> Shot:
         """The picture of a location on the day of an observation, or a sentence."""

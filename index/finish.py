@@ -69,7 +69,7 @@ def finish_block(
         plan: How observations are paired.
         encoder: Named in the files' metadata.
         labels: Polygons that name events.
-        known: Path in the store → SHA-256, by a manifest that can be trusted.
+        known: Path in the store → SHA-256, by a manifest that can be trusted; of observations, as they are now.
 
     Returns:
         What the manifest says of the block.
@@ -79,7 +79,10 @@ def finish_block(
         OSError: The disk is full.
     """
     config, known = plan.config, known or {}
-    observations = tuple(Part.of(store, path, count_observations(path).observations) for path in paths)
+    observations = tuple(
+        Part.of(store, path, count_observations(path).observations, known.get(path.relative_to(store).as_posix()))
+        for path in paths
+    )
     made_from = {
         "plan": plan.sha256,
         "block": block.block_id,
@@ -98,6 +101,7 @@ def finish_block(
             metadata = {MADE_FROM: made_from, _VECTORS: sha256(vectors_part), **_event_metadata(config, encoder)}
             save_events(events, events_part, metadata)
             (store / MANIFEST).unlink(missing_ok=True)  # now that both are on the disk
+        sure = None
     count = int(pq.read_metadata(events_file).num_rows)
     return BlockParts(
         block_id=block.block_id,
@@ -105,8 +109,8 @@ def finish_block(
         cols=(block.col0, block.col0 + block.ncols - 1),
         rows=(block.row0, block.row0 + block.nrows - 1),
         observations=observations,
-        events=Part.of(store, events_file, count),
-        vectors=Part.of(store, vectors_file, count),
+        events=Part.of(store, events_file, count, sure),
+        vectors=Part.of(store, vectors_file, count, read_metadata(events_file, _VECTORS)),
     )
 
 

@@ -39,9 +39,9 @@ class Part:
     """Hexadecimal."""
 
     @classmethod
-    def of(cls, store: Path, path: Path, rows: int) -> Part:
-        """Measure a file."""
-        return cls(path.relative_to(store).as_posix(), rows, path.stat().st_size, sha256(path))
+    def of(cls, store: Path, path: Path, rows: int, known: str | None = None) -> Part:
+        """Measure a file; `known` is its SHA-256 where that was taken already."""
+        return cls(path.relative_to(store).as_posix(), rows, path.stat().st_size, known or sha256(path))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,12 +74,13 @@ def write_part(table: pa.Table, path: Path, **options: Any) -> None:
         OSError: The disk is full.
     """
     metadata = {**(table.schema.metadata or {}), _SEAL: _BLANK}
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd", **options)
+    data = buffer.getbuffer()
+    place = _seal_place(buffer.getvalue())
+    data[place : place + len(_BLANK)] = hashlib.sha256(data).hexdigest().encode()
     with write_whole(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", **options)
-        data = temporary.read_bytes()
-        with temporary.open("r+b") as file:
-            file.seek(_seal_place(data))
-            file.write(hashlib.sha256(data).hexdigest().encode())
+        temporary.write_bytes(data)
 
 
 def is_sealed(path: Path) -> bool:

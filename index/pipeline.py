@@ -24,7 +24,7 @@ from stac.blocks import Block, iter_blocks
 from stac.buffers import Buffers
 from stac.cube import clear_mask, gather_chips, view_chips
 from stac.errors import AreaError, StoreError, WeightsError
-from stac.files import lock, remove_leftovers
+from stac.files import lock, remove_leftovers, write_whole
 from stac.items import Scene, nearest_first, solar_days
 from stac.read import Day, ReadOptions, iter_days, meets
 
@@ -95,14 +95,17 @@ def _write_store(
             path = observations_path(store, block.block_id, month)
             paths[block.block_id].append(path)
             made_from = {"plan": plan.sha256, "block": block.block_id, "month": month}
-            ours = _belongs(path, made_from, known.get(path.relative_to(store).as_posix()))
+            name = path.relative_to(store).as_posix()
+            ours = _belongs(path, made_from, known.get(name))
             if ours and not (retry_missing and count_observations(path).missing):
                 continue
             table = observe(block, days, encoder, plan.config, buffers).to_table()
             if ours:
                 table = keep_read(table, open_part(path), _meridian(block))
-            (store / MANIFEST).unlink(missing_ok=True)  # a store without one is unfinished
-            save_observations(table, path, made_from)
+            with write_whole(path) as part:
+                save_observations(table, part, made_from)
+                (store / MANIFEST).unlink(missing_ok=True)  # a store without one is unfinished
+            known.pop(name, None)
     finished = [
         finish_block(store, block, paths[block.block_id], plan, encoder, labels, known)
         for block in tqdm(blocks, unit="block", disable=not progress, desc="events")

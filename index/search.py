@@ -271,9 +271,7 @@ def _run(argv: Sequence[str] | None) -> int:
         check_output(args.out)
     store = open_store(args.store)
     if isinstance(example, _Point):
-        noon = timedelta(hours=12)  # of the first and of the last day: nearest to whatever was seen on that day
-        first, last = example.dates.start + noon, example.dates.end - noon
-        query = query_point(store, example.lon, example.lat, first, last)
+        query = query_point(store, example.lon, example.lat, *example.dates.moments)
         sys.stderr.write(f"example: {query.location_id}, {query.time_before:%Y-%m-%d} to {query.time_after:%Y-%m-%d}\n")
     else:
         query = query_event(store, example)

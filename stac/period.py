@@ -10,7 +10,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from .errors import AreaError
 
@@ -48,6 +48,13 @@ class Period:
         return _utc(start) <= self.end and _utc(end) >= self.start
 
     @property
+    def moments(self) -> tuple[datetime, datetime]:
+        """Its ends as moments to be near to: noon of the first and the last day, or the instants that were given."""
+        first = noon(self.start.date()) if self.start.time() == time(0) else self.start
+        last = noon(self.end.date()) if self.end.time() == _DAY_END else self.end
+        return first, last
+
+    @property
     def interval(self) -> str:
         """The period as STAC APIs take it: two RFC 3339 instants, widened to whole seconds, which all of them read."""
         end = self.end.replace(microsecond=0)
@@ -57,6 +64,11 @@ class Period:
         whole = self.start.time() == time(0) and self.end.time() == _DAY_END
         start, end = (self.start.date(), self.end.date()) if whole else (self.start, self.end)
         return f"{start.isoformat()}/{end.isoformat()}"
+
+
+def noon(day: date) -> datetime:
+    """Noon of a day, UTC: nearer to whatever was seen on that day than to what was seen the day before or after."""
+    return datetime.combine(day, time(12), UTC)
 
 
 def norm_period(text: str | Period) -> Period:

@@ -148,13 +148,12 @@ def _broke_off(err: BaseException | None) -> bool:
 
 
 def _is_cut(text: str) -> bool:
-    """Whether a text begins as JSON and ends too early, as when the connection closes and no length was stated."""
-    if not text.lstrip().startswith(("{", "[")):
-        return False
+    """Whether a text is JSON that ends too early, as when the connection closes and no length was stated."""
     try:
         json.loads(text)
-    except ValueError:
-        return True
+    except json.JSONDecodeError as err:
+        at_end = err.msg.startswith("Unterminated") or not text[err.pos :].strip()
+        return at_end and text.lstrip().startswith(("{", "["))
     return False
 
 

@@ -1,9 +1,5 @@
 import copy
 import json
-import threading
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,38 +10,9 @@ from stac.errors import CatalogError
 from stac.geoparquet import iter_parquet, write_parquet
 from stac.period import norm_period
 from stac.retry import Retry, RetryIO
+from tests.documents import new_item
 
 HTTP = RetryIO(Retry(tries=0, timeout=5))
-
-
-def new_item(name, lon=10.0, day=1, **more):
-    ring = [[lon, 50], [lon + 1, 50], [lon + 1, 51], [lon, 51], [lon, 50]]
-    when = datetime(2023, 7, 1, 10, tzinfo=UTC) + timedelta(days=day - 1)
-    return {
-        "type": "Feature",
-        "stac_version": "1.1.0",
-        "id": name,
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "bbox": [lon, 50, lon + 1, 51],
-        "properties": {"datetime": f"{when:%Y-%m-%dT%H:%M:%SZ}"},
-        "links": [],
-        "assets": {"red": {"href": "B04.tif"}},
-        **more,
-    }
-
-
-@pytest.fixture
-def web(tmp_path):
-    """The folder over HTTP on loopback."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def changed(name, day=1, properties=None, asset=None, **more):

@@ -196,13 +196,14 @@ def test_an_encoder_whose_numbers_cannot_be_stored_stops_the_build(
     assert not list((tmp_path / "new").glob("observations/*.parquet"))
 
 
-def test_a_part_that_cannot_be_read_again_leaves_the_manifest(
-    copy: BuildConfig, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["observe", "save_observations"])
+def test_a_part_that_cannot_be_made_again_leaves_the_manifest(
+    step: str, copy: BuildConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise StoreError("the archive is out of reach", "it", "wait")
 
-    monkeypatch.setattr(pipeline, "observe", refuse)
+    monkeypatch.setattr(pipeline, step, refuse)
     part, manifest = first(copy, "observations"), Path(copy.store) / "manifest.json"
     before = manifest.read_bytes()
     cut(part)

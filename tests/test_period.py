@@ -84,3 +84,10 @@ def test_what_is_no_period_is_refused(text):
 def test_a_period_cannot_be_built_reversed():
     with pytest.raises(AreaError, match="after its end"):
         Period(datetime(2023, 2, 1, tzinfo=UTC), datetime(2023, 1, 1, tzinfo=UTC))
+
+
+def test_the_moments_of_a_period_are_noons_or_the_instants_given():
+    days = norm_period("2021-07-05/2021-08").moments
+    assert days == (datetime(2021, 7, 5, 12, tzinfo=UTC), datetime(2021, 8, 31, 12, tzinfo=UTC))
+    instants = norm_period("2021-07-05T18:40:11Z/2021-08-02T01:30:00Z").moments
+    assert instants == (datetime(2021, 7, 5, 18, 40, 11, tzinfo=UTC), datetime(2021, 8, 2, 1, 30, tzinfo=UTC))

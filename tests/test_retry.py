@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from pystac_client.exceptions import APIError
 
-from stac.retry import Retry, RetryIO, bare_url
+from stac.retry import Retry, RetryIO, _is_cut, bare_url
 
 QUICK = Retry(tries=3, backoff=0, timeout=5)
 
@@ -97,6 +97,13 @@ def test_bodies_that_do_not_end_are_asked_for_again(server, fault):
     server.script = [fault]
     patient = Retry(tries=3, backoff=0, timeout=0.3)
     assert json.loads(RetryIO(patient).request(server.url, method="POST", parameters={})) == {"asked": 2}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1', '{"a": "b', "[1, 2,", '{"a"', "["])
+def test_json_that_ends_too_early_is_told_from_other_texts(text):
+    assert _is_cut(text)
+    for other in ("", "<html>", '{"a": 1}', '{"a": nonsense, "b": 1}', "{'a': 1}", "[1] and more"):
+        assert not _is_cut(other)
 
 
 @pytest.mark.parametrize("fault", ["drop", "cut", (503, {})])
