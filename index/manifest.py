@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 import shapely
+from pydantic import TypeAdapter, ValidationError
 
 from stac.errors import AreaError, StoreError
 from stac.files import sha256, write_json
 from stac.period import norm_period
+
+T = TypeVar("T")
 
 STORE_VERSION = 2
 """Version of the layout. A store of another version is refused. 2: parts say what they were made from."""
@@ -119,53 +121,58 @@ def open_manifest(store: Path) -> Manifest:
         found = f"the store {store} is unfinished" if unfinished else f"there is no store at {store}"
         do = "run its index.build command again to finish it" if unfinished else "build one with index.build"
         raise StoreError(found, f"a folder with {MANIFEST}", do)
-    expected, do = "the JSON that index.build writes", "run the same index.build command again: it writes it anew"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = _typed(int, _typed(dict, content, "it")["version"], "version")
-    except (ValueError, KeyError, TypeError) as err:
-        raise StoreError(f"{path} is damaged ({_reason(err)})", expected, do) from err
+    text = path.read_bytes()
+    version = _parse(_Version, text, path).version
     if version != STORE_VERSION:
         raise StoreError(
             f"the store {store} is of version {version}",
             f"version {STORE_VERSION}",
             "build it again with this version, into another folder",
         )
+    manifest = _parse(Manifest, text, path)
+    _parse(_Encoder, json.dumps(manifest.encoder).encode(), path, "encoder")
     try:
-        manifest: Manifest = _typed(Manifest, content, "it")
         _check_values(manifest)
-    except (ValueError, KeyError, TypeError) as err:
-        raise StoreError(f"{path} is damaged ({_reason(err)})", expected, do) from err
+    except ValueError as err:
+        raise _damaged(path, str(err)) from err
     return manifest
 
 
-def _reason(err: Exception) -> str:
-    """What a KeyError or another error says."""
-    return f"no {err.args[0]}" if isinstance(err, KeyError) else str(err)
+@dataclass(frozen=True)
+class _Version:
+    """What a manifest of any version says."""
+
+    version: int
 
 
-def _typed(kind: Any, value: Any, where: str) -> Any:
-    """A record, or a plain value of the kind that the contract says, from plain JSON; unknown fields are dropped.
+@dataclass(frozen=True)
+class _Encoder:
+    """What is read of a manifest's `encoder`."""
+
+    name: str
+    sha256: str
+    bands: tuple[str, ...]
+    dim: int
+
+
+def _parse(kind: type[T], text: bytes, path: Path, within: str = "") -> T:
+    """A record from JSON, each field of the type that the record states; unknown fields are dropped.
 
     Raises:
-        TypeError: The value is of another kind.
-        KeyError: A field is missing.
+        StoreError: The JSON is broken, or a field is missing or of another type.
     """
-    if is_dataclass(kind):
-        content, hints = _typed(dict, value, where), get_type_hints(kind)
-        optional = {"versions"} if kind is Manifest else set()
-        names = [name for name in hints if name in content or name not in optional]
-        return kind(**{name: _typed(hints[name], content[name], name) for name in names})  # type: ignore[operator]
-    plain, inner = get_origin(kind) or kind, get_args(kind)
-    stored: Any = list if plain is tuple else plain  # JSON has lists only
-    if not isinstance(value, stored) or (plain is int and isinstance(value, bool)):
-        raise TypeError(f"{where} is not of type {stored.__name__}")
-    if plain is tuple:
-        kinds = [inner[0]] * len(value) if inner[1] is Ellipsis else inner
-        return tuple(_typed(one, entry, where) for one, entry in zip(kinds, value, strict=True))
-    if plain is dict and inner and inner[1] is not Any:
-        return {name: _typed(inner[1], entry, f"{where}.{name}") for name, entry in value.items()}
-    return value
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        where = ".".join(map(str, (*within.split(), *first["loc"])))
+        raise _damaged(path, f"{where}: {first['msg']}" if where else first["msg"]) from err
+
+
+def _damaged(path: Path, reason: str) -> StoreError:
+    """The error for a manifest that is none."""
+    do = "run the same index.build command again: it writes it anew"
+    return StoreError(f"{path} is damaged ({reason})", "the JSON that index.build writes", do)
 
 
 def _check_values(manifest: Manifest) -> None:
@@ -174,16 +181,12 @@ def _check_values(manifest: Manifest) -> None:
     Raises:
         ValueError: There is one.
     """
-    encoder: Mapping[str, Any] = manifest.encoder
-    kinds = {"name": str, "sha256": str, "bands": tuple[str, ...], "dim": int}
-    for name, kind in kinds.items():
-        _typed(kind, encoder[name], f"encoder.{name}")
     zones = {*range(32601, 32661), *range(32701, 32761)}
     if not manifest.blocks:
         raise ValueError("blocks is empty")
     if not all(block.epsg in zones for block in manifest.blocks):
         raise ValueError("a block's epsg is no UTM zone")
-    if min(manifest.chip_size, manifest.gsd, manifest.dim) < 1 or not encoder["bands"]:
+    if min(manifest.chip_size, manifest.gsd, manifest.dim) < 1 or not manifest.encoder["bands"]:
         raise ValueError("chip_size, gsd, bands or dim is nought")
     try:
         norm_period(manifest.period)
