@@ -84,7 +84,7 @@ def gdal_env(options: ReadOptions) -> dict[str, Any]:
     """GDAL's settings for reading cloud-optimised files.
 
     No per-file cache (`VSI_CACHE`): every byte is read once, and its memory would grow with the number of open files.
-    GDAL asks again for single requests (answers 429 and 500 to 504); the retries here reopen the file and sign anew.
+    GDAL asks again for single requests (answers 429, 500, 502, 503, 504); the retries here reopen and sign anew.
 
     Returns:
         Keyword arguments of `rasterio.Env`.
