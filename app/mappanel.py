@@ -41,7 +41,14 @@ def show_map(store: OpenStore, found: Found, strongest: gpd.GeoDataFrame, path: 
         )
     )
     key = "map_followed" if follow else "map"
-    layer = chip_layer(store.store.area, events=strongest, hits=found.hits, picked=found.picked, shown=found.shown)
+    layer = chip_layer(
+        store.store.area,
+        events=strongest,
+        starts=store.highlights,
+        hits=found.hits,
+        picked=found.picked,
+        shown=found.shown,
+    )
     st_folium(
         base_map,
         key=key,
@@ -75,7 +82,7 @@ def _map_changed(key: str, store: OpenStore, found: Found, strongest: gpd.GeoDat
     if hit is not None:
         show_hit(hit)
         return
-    event = find_clicked(lon, lat, strongest) or find_clicked(lon, lat, store.strongest())
+    event = find_clicked(lon, lat, store.highlights, strongest, store.strongest())
     if event is not None:
         pick(event)
     else:

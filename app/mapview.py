@@ -33,6 +33,10 @@ PICKED_COLOUR = "#12C8DC"
 HIT_RAMP = ("#FFD98A", "#FF9A3D", "#F2501D")
 EVENT_RAMP = ("#D9D4EC", "#9E8CCB", "#5B3A9B")
 
+RING_PX = 9
+"""Radius of the ring around a place to start from. Not above 10: up to there Leaflet reports a click on it at its
+centre, which lies in the chip (`Map._fireDOMEvent`)."""
+
 OSM_TILES = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 OSM_CREDIT = "© OpenStreetMap contributors"
 
@@ -169,8 +173,9 @@ def chip_layer(
     hits: gpd.GeoDataFrame | None,
     picked: gpd.GeoDataFrame | None,
     shown: str | None,
+    starts: gpd.GeoDataFrame | None = None,
 ) -> folium.FeatureGroup:
-    """The layer that changes: events, above them the hits, above them the picked one.
+    """The layer that changes: events, above them the places to start from, the hits, the picked one.
 
     Args:
         area: The store's, degrees; decides whether chips are squares or dots.
@@ -178,12 +183,15 @@ def chip_layer(
         hits: With `rank` and `score`, or None before a search.
         picked: The picked event in one row, or None.
         shown: `event_id` of the hit that is shown below the map.
+        starts: Events to start from, marked with a ring, or None.
     """
     group = folium.FeatureGroup(name="changes")
     west, south, east, north = unrolled_bounds(area)
     # Chips may stick out of the area; those of a turn further are meant for its other end.
     left = (west + east) / 2 - 180
     features = _features(events.iloc[::-1], EVENT_RAMP, "magnitude", left, faint=hits is not None)
+    rings = _rings(starts, left) if starts is not None else []
+    features += rings
     if hits is not None:
         features += _features(hits.iloc[::-1], HIT_RAMP, "score", left, faint=False, shown=shown)
     if picked is not None:
@@ -192,7 +200,9 @@ def chip_layer(
         features.append(_feature(picked.geometry.iloc[0], look, tip, left))
     if not features:
         return group
-    chip = shapely.geometry.shape(features[-1]["geometry"]).bounds
+    chip = next(
+        rows.geometry.iloc[0].bounds for rows in (picked, hits, events, starts) if rows is not None and len(rows)
+    )
     dots = (chip[2] - chip[0]) / max(east - west, north - south, 1e-9) < SMALLEST_CHIP
     if dots:
         for feature in features:
@@ -201,8 +211,8 @@ def chip_layer(
     folium.GeoJson(
         {"type": "FeatureCollection", "features": features},
         style_function=lambda feature: feature["properties"]["look"],
-        highlight_function=lambda _: {"weight": 3, "fillOpacity": 0.75},
-        marker=folium.CircleMarker(radius=6) if dots else None,
+        highlight_function=lambda feature: feature["properties"].get("hover", {"weight": 3, "fillOpacity": 0.75}),
+        marker=folium.CircleMarker(radius=6) if dots or rings else None,
         tooltip=folium.GeoJsonTooltip(["tip"], labels=False, sticky=False, direction="auto"),
         smooth_factor=0,
     ).add_to(group)
@@ -224,6 +234,19 @@ def _features(
         if shown is not None and row["event_id"] == shown:
             look |= {"color": "#FFFFFF", "weight": 4, "fillOpacity": 0.65}
         features.append(_feature(row.geometry, look, _tip(row), left))
+    return features
+
+
+def _rings(starts: gpd.GeoDataFrame, left: float) -> list[dict[str, Any]]:
+    """Two GeoJSON points for each row: a white ring and a dark one under it, so that it shows on any ground."""
+    features = []
+    for _, row in starts.iterrows():
+        tip = "<b>Place to start from</b><br>" + _tip(row)
+        for colour, weight in (("#14181B", 4.5), ("#FFFFFF", 2)):
+            look = {"radius": RING_PX, "color": colour, "weight": weight, "fillColor": "#FFFFFF", "fillOpacity": 0}
+            feature = _feature(shapely.centroid(row.geometry), look, tip, left)
+            feature["properties"]["hover"] = {"weight": 3.5} if weight == 2 else {}
+            features.append(feature)
     return features
 
 

@@ -48,7 +48,7 @@ def title_html(title: str, facts: Sequence[str], colour: str | None = None) -> s
 
 
 def legend_html(searched: bool) -> str:
-    """What the map's colours mean."""
+    """What the map's colours and marks mean."""
     ramps = [("strength of change", EVENT_RAMP)]
     if searched:
         ramps.insert(0, ("similar, by score", HIT_RAMP))
@@ -56,7 +56,8 @@ def legend_html(searched: bool) -> str:
         f'<span><i style="background:linear-gradient(90deg,{",".join(ramp)})"></i>{name}</span>' for name, ramp in ramps
     )
     picked = f'<span><i class="ai-box" style="border-color:{PICKED_COLOUR}"></i>picked</span>' if searched else ""
-    return f'<div class="ai-legend">{picked}{bars}</div>'
+    start = '<span><i class="ai-ring"></i>place to start from</span>'
+    return f'<div class="ai-legend">{picked}{bars}{start}</div>'
 
 
 def strip_html(pairs: Sequence[Pair], before: Any, after: Any, chip_share: float) -> str:
@@ -123,6 +124,22 @@ def card_html(row: Any, colour: str, shots: tuple[Shot, Shot] | None, *, on: boo
         f'<div class="{kinds}"><i style="background:{escape(colour)}"></i>{thumbs}'
         f'<div class="ai-text"><b>{escape(title)}</b><span>{escape(facts)}</span></div>'
         f'<div class="ai-score"><b>{escape(value)}</b><span>{unit}</span></div></div>'
+    )
+
+
+def tile_html(row: Any, shots: tuple[Shot, Shot], *, on: bool) -> str:
+    """One event of the gallery: before and after side by side, what it is, its dates.
+
+    Args:
+        row: An event.
+        shots: Before and after in true colour.
+        on: This is the one picked.
+    """
+    title = event_title(row) or f"Change, ratio\u00a0{number_text(row['change_ratio'])}"
+    dates = interval_text(row["time_before"], row["time_after"])
+    return (
+        f'<div class="ai-tile{" ai-on" if on else ""}"><div class="ai-thumbs">{"".join(map(_thumb, shots))}</div>'
+        f"<b>{escape(title)}</b><span>{escape(dates)}</span></div>"
     )
 
 

@@ -1,8 +1,8 @@
 """The page: pick a change, see every place that changed like it.
 
-Top to bottom: what to open and the filters (side bar), the map beside a list of changes, the pictures of the picked
-change and of one hit, their time lines. The state lives in `st.session_state` and is mirrored in the address, so a link
-restores the view.
+Top to bottom: what to open and the filters (side bar), the places to start from, the map beside a list of changes, the
+pictures of the picked change and of one hit, their time lines. The state lives in `st.session_state` and is mirrored in
+the address, so a link restores the view.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def main() -> None:
         st.info("This store holds no events: no place was seen clearly twice. Build it with a longer period.")
         return
     found = find_hits(store, filters)
+    panels.show_gallery(store, st.session_state["event"], pick)
     _show_map_and_lists(store, found, filters, path)
     link = _mirror()
     if found.picked is not None:

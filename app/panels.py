@@ -15,7 +15,7 @@ from stac.errors import DataError
 
 from .imagery import SHORT_WAVE, TRUE_COLOUR, Composite, Shot, margin_px
 from .mapview import EVENT_RAMP, HIT_RAMP, PICKED_COLOUR, ramp_colours
-from .markup import Pair, card_html, strip_html, title_html
+from .markup import Pair, card_html, strip_html, tile_html, title_html
 from .session import OpenStore
 from .timeline import change_series, timeline_chart
 from .words import event_title, file_stem, interval_text, markdown_text, number_text, place_text, score_text, utc
@@ -30,6 +30,32 @@ def read_shots(store: OpenStore, wanted: Iterable[tuple[str, Any, Composite]]) -
     """Pictures of (location id, date, composite), several at a time, in the order asked for."""
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(lambda args: store.shot(*args), list(wanted)))
+
+
+def show_gallery(store: OpenStore, picked: str | None, choose: Callable[[str], None]) -> None:
+    """The places to start from in one row that scrolls sideways; a click on one calls `choose` with its event id.
+
+    Args:
+        store: Where places and pictures come from.
+        picked: `event_id` of the tile to mark.
+        choose: A callback.
+    """
+    rows = store.highlights
+    times = [(row["location_id"], row[name]) for _, row in rows.iterrows() for name in ("time_before", "time_after")]
+    shots = read_shots(store, ((place, time, TRUE_COLOUR) for place, time in times))
+    facts = "one for each kind of change first" if rows["label"].notna().any() else "changes that stand out and last"
+    st.html(title_html("Places to start from", [facts]))
+    with st.container(horizontal=True, key="gallery"):
+        for i, (_, row) in enumerate(rows.iterrows()):
+            with st.container(key=f"card_start_{i}", gap=None, width="content"):
+                st.html(tile_html(row, (shots[2 * i], shots[2 * i + 1]), on=row["event_id"] == picked))
+                what = f"Start from: {_name(row)}"
+                st.button(markdown_text(what), key=f"cardbutton_start_{i}", on_click=choose, args=(row["event_id"],))
+
+
+def _name(row: Any) -> str:
+    """An event in words, for who cannot see its card."""
+    return f"{event_title(row) or 'Change'}, {interval_text(row['time_before'], row['time_after'])}"
 
 
 def show_list(
@@ -64,8 +90,7 @@ def show_list(
             pair = (shots[2 * i], shots[2 * i + 1])
             with st.container(key=f"card_{key}_{i}", gap=None):
                 st.html(card_html(row, colours[i], pair, on=row["event_id"] == shown))
-                name = f"{event_title(row) or 'Change'}, {interval_text(row['time_before'], row['time_after'])}"
-                what = f"Show hit {int(row['rank'])}: {name}" if is_hits else f"Find changes like {name}"
+                what = f"Show hit {int(row['rank'])}: {_name(row)}" if is_hits else f"Find changes like {_name(row)}"
                 st.button(markdown_text(what), key=f"cardbutton_{key}_{i}", on_click=choose, args=(row["event_id"],))
     if pages > 1:
         _pager(key, page, pages, len(rows))

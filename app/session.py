@@ -16,11 +16,10 @@ from pathlib import Path
 
 import geopandas as gpd
 import pandas as pd
-import shapely
 import streamlit as st
 from shapely.errors import ShapelyError
-from shapely.geometry.base import BaseGeometry
 
+from index.highlights import find_highlights
 from index.search import Query, event_filter, find_similar, query_event, query_point
 from index.store import Store, open_scenes, open_store, read_observations
 from stac.errors import AreaError, DataError, StoreError
@@ -37,6 +36,9 @@ from .words import utc
 MAX_STRONGEST = 500
 """Chips drawn besides the hits: thousands make each click slow (streamlit-folium issue 125)."""
 
+MAX_HIGHLIGHTS = 12
+"""assumed: as many as can be looked over at a glance, and one for each kind of the simulated archive."""
+
 SAME_OBSERVATION = pd.Timedelta(hours=12)
 """An event's date and its observation's differ by rounding at most; a solar day has one observation."""
 
@@ -51,6 +53,7 @@ class OpenStore:
     lock: threading.RLock = field(default_factory=threading.RLock)
     _scenes: dict[str, Scene] | None = None
     _pictures: ChipPictures | None = None
+    _highlights: gpd.GeoDataFrame | None = None
     _strongest: dict[tuple[object, ...], gpd.GeoDataFrame] = field(default_factory=dict)
     _series: dict[str, pd.DataFrame] = field(default_factory=dict)
     _hits: dict[tuple[object, ...], gpd.GeoDataFrame] = field(default_factory=dict)
@@ -79,11 +82,21 @@ class OpenStore:
         """The period that the store covers."""
         return norm_period(str(self.store.manifest.period))
 
-    @cached_property
+    @property
+    def highlights(self) -> gpd.GeoDataFrame:
+        """The events to start from, best first; at least one where the store has any."""
+        with self.lock:
+            if self._highlights is None:
+                try:
+                    self._highlights = find_highlights(self.store, MAX_HIGHLIGHTS)
+                except DataError:  # vectors that cannot be read: the search says so
+                    self._highlights = self.strongest().head(MAX_HIGHLIGHTS)
+            return self._highlights
+
+    @property
     def first(self) -> pd.Series:
         """The event to begin with, of a store that has any."""
-        events = self.store.events
-        row: pd.Series = events[events["event_id"] == first_pick(events, self.store.area)].iloc[0]
+        row: pd.Series = self.highlights.iloc[0]
         return row
 
     @property
@@ -183,32 +196,6 @@ def strongest_events(events: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     order["_turn"] = order.groupby("_day").cumcount()
     order = order.sort_values("_turn", kind="stable").drop_duplicates("location_id")
     return order.drop(columns=["_known", "_day", "_turn"]).head(MAX_STRONGEST).reset_index(drop=True)
-
-
-def first_pick(events: gpd.GeoDataFrame, area: BaseGeometry | None = None) -> str:
-    """`event_id` to begin with: the strongest of the kind of change that stands out most, else the strongest.
-
-    Args:
-        events: A store's, or some of them, at least one.
-        area: Degrees; chips away from its edge go first, as pictures of the others may have nothing on one side.
-    """
-    known = events[events["label"].notna() & events["change_ratio"].notna()]
-    if known.empty:
-        return str(strongest_events(_inside(events, area))["event_id"].iloc[0])
-    kind = known.groupby("label")["change_ratio"].median().idxmax()
-    known = _inside(known[known["label"] == kind], area)
-    return str(known.loc[known["change_ratio"].idxmax(), "event_id"])
-
-
-def _inside(events: gpd.GeoDataFrame, area: BaseGeometry | None) -> gpd.GeoDataFrame:
-    """The events at least two chips away from an area's edge; all where none is, or without an area."""
-    if area is None:
-        return events
-    west, south, east, north = events.geometry.iloc[0].bounds
-    inner = area.buffer(-2 * max(east - west, north - south))
-    shapely.prepare(inner)
-    inside = events[shapely.contains(inner, events.geometry.to_numpy())]
-    return inside if len(inside) else events
 
 
 @st.cache_resource(show_spinner="Opening the store …", max_entries=4)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from app.mapview import PICKED_COLOUR, BaseMap, chip_layer, find_clicked, new_base_map, unrolled_bounds
+from app.mapview import PICKED_COLOUR, RING_PX, BaseMap, chip_layer, find_clicked, new_base_map, unrolled_bounds
 from stac.area import norm_area
 from stac.lattice import locate
 
@@ -83,6 +83,18 @@ def test_the_picked_event_lies_above_hits_and_hits_above_events() -> None:
     looks = [feature["properties"]["look"] for feature in features_of(group)]  # type: ignore[index]
     assert looks[-1]["color"] == PICKED_COLOUR
     assert [look["weight"] for look in looks] == [0.7, 0.7, 4, 2, 3]
+
+
+def test_places_to_start_from_bear_a_ring_below_the_hits() -> None:
+    events, hits = new_rows(0.01), new_rows(0.01, rank=[1, 2], score=[0.9, 0.8])
+    group = chip_layer(AREA, events=events, hits=hits, picked=events.head(1), shown="b", starts=events)
+    features = features_of(group)
+    kinds = [feature["geometry"]["type"] for feature in features]  # type: ignore[index]
+    assert kinds == ["Polygon"] * 2 + ["Point"] * 4 + ["Polygon"] * 3
+    for feature, row in zip(features[2:6], [0, 0, 1, 1], strict=True):
+        assert feature["properties"]["look"]["radius"] == RING_PX  # type: ignore[index]
+        assert "Place to start from" in feature["properties"]["tip"]  # type: ignore[index]
+        assert find_clicked(*feature["geometry"]["coordinates"], events) == events["event_id"][row]  # type: ignore[index]
 
 
 def test_nothing_to_draw_is_an_empty_layer() -> None:

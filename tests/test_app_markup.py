@@ -12,7 +12,7 @@ import shapely
 
 from app.imagery import SHORT_WAVE, TRUE_COLOUR, Composite, Shot
 from app.mapview import EVENT_RAMP, chip_layer, find_clicked, ramp_colours
-from app.markup import Pair, banner_html, card_html, head_html, legend_html, strip_html, title_html
+from app.markup import Pair, banner_html, card_html, head_html, legend_html, strip_html, tile_html, title_html
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 
@@ -66,6 +66,7 @@ SHOT, NOTE = Shot("data:image/png;base64,AA=="), Shot(None, EVIL)
         head_html([EVIL]),
         title_html(EVIL, [EVIL], EVIL),
         card_html(new_events([EVIL]).iloc[0], EVIL, (SHOT, NOTE), on=False),
+        tile_html(new_events([EVIL]).iloc[0], (SHOT, NOTE), on=True),
         strip_html([Pair(NASTY, (SHOT, NOTE))], pd.Timestamp(0), pd.Timestamp(0), 0.3),
     ],
 )
@@ -91,6 +92,12 @@ def test_a_card_of_a_hit_shows_rank_score_dates_and_label() -> None:
     assert "0.988" in text
     assert "1 May → 1 Sep 2021" in text
     assert "ratio\u00a0–" in text
+
+
+@pytest.mark.parametrize(("label", "title"), [("solar_farm", "Solar farm"), (None, "Change, ratio\u00a0–")])
+def test_a_tile_says_what_changed_and_when(label: str | None, title: str) -> None:
+    text = parse(tile_html(new_events([label]).iloc[0], (SHOT, SHOT), on=False)).text
+    assert text == f"{title}1 May → 1 Sep 2021"
 
 
 def test_pictures_have_a_text_for_those_who_do_not_see_them() -> None:
@@ -123,6 +130,7 @@ def test_the_banner_says_simulated() -> None:
 def test_the_legend_names_what_is_on_the_map() -> None:
     assert "similar" in legend_html(True)
     assert "similar" not in legend_html(False)
+    assert "place to start from" in legend_html(False)
 
 
 def test_colours_run_from_the_smallest_to_the_largest() -> None:

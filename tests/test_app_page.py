@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.mappanel import map_height
 from app.picking import TABS
-from app.session import first_pick
+from app.session import MAX_HIGHLIGHTS
+from index.highlights import find_highlights
 from index.store import open_store
 
 
@@ -52,8 +53,22 @@ def test_the_page_opens_on_a_change_and_its_hits(data: Path, root: Path) -> None
     assert text.count('class="ai-card') == 12
     assert text.count("data:image/png") >= 12 * 2 + 8
     assert not page.error
-    store = open_store(data / "stores" / "demo")
-    assert param(page, "event") == first_pick(store.events, store.area)
+    starts = find_highlights(open_store(data / "stores" / "demo"), MAX_HIGHLIGHTS)
+    assert param(page, "event") == starts["event_id"].iloc[0]
+    assert text.count('class="ai-tile') == len(starts)
+    assert text.count('class="ai-tile ai-on"') == 1
+
+
+def test_a_place_to_start_from_can_be_opened(data: Path, root: Path) -> None:
+    starts = find_highlights(open_store(data / "stores" / "demo"), MAX_HIGHLIGHTS)
+    page = run(root)
+    assert page.button(key="cardbutton_start_1").label.startswith("Start from: ")
+    page.button(key="cardbutton_start_1").click().run()
+    assert param(page, "event") == starts["event_id"].iloc[1]
+    text = html_of(page)
+    assert f"Picked: {starts['label'].iloc[1].replace('_', ' ')}" in text
+    assert "Similar change 1" in text
+    assert text.index('class="ai-tile ai-on"') > text.index('class="ai-tile"')  # the second is marked
 
 
 def test_another_hit_can_be_shown_and_searched_from(data: Path, root: Path) -> None:
@@ -96,7 +111,7 @@ def test_the_strongest_changes_can_be_picked(data: Path, root: Path) -> None:
 def test_coordinates_and_dates_pick_a_place(data: Path, root: Path) -> None:
     """The example in the form is a change of this very store, and leads to it."""
     store = open_store(data / "stores" / "demo")
-    event = store.events.set_index("event_id").loc[first_pick(store.events, store.area)]
+    event = find_highlights(store, MAX_HIGHLIGHTS).iloc[0]
     page = run(root)
     page.session_state["tab"] = TABS[1]
     at = page.text_input(key="form_at")
@@ -108,7 +123,7 @@ def test_coordinates_and_dates_pick_a_place(data: Path, root: Path) -> None:
     assert param(page, "event") is None
     centre = event.geometry.centroid
     assert param(page, "at") == f"{centre.x:.4f}00,{centre.y:.4f}00"
-    assert "Picked: wildfire" in html_of(page)
+    assert f"Picked: {event['label'].replace('_', ' ')}" in html_of(page)
     assert page.session_state["tab"] == TABS[0]
 
 
@@ -141,7 +156,7 @@ def test_a_place_that_is_none_is_said(data: Path, root: Path) -> None:
     page = run(root, place="Nowhereville")
     assert any("place 'Nowhereville' is unknown" in error.value for error in page.error)
     text = html_of(page)
-    assert "Picked: wildfire" in text
+    assert "Picked: " in text
     assert "Similar change" not in text  # no hits that the filter was never asked about
     assert 'class="ai-card' not in text
     page.text_input(key="place").set_value("").run()

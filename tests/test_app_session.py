@@ -13,9 +13,9 @@ import shapely
 
 from app.filters import resolve_period, resolve_place
 from app.imagery import TRUE_COLOUR
-from app.session import MAX_STRONGEST, OpenStore, first_pick, strongest_events
+from app.session import MAX_HIGHLIGHTS, MAX_STRONGEST, OpenStore, strongest_events
 from index.store import open_store
-from stac.errors import DataError
+from stac.errors import DataError, StoreError
 
 
 def new_events(rows: list[tuple[str, str, float, str | None]]) -> gpd.GeoDataFrame:
@@ -54,27 +54,6 @@ def test_the_list_of_the_strongest_ends() -> None:
     assert len(strongest_events(new_events(rows))) == MAX_STRONGEST
 
 
-def test_the_first_pick_is_of_the_kind_that_stands_out() -> None:
-    rows = [
-        ("a", "2021-03-01", 90.0, None),
-        ("b", "2021-03-01", 20.0, "road"),
-        ("c", "2021-03-01", 1.0, "road"),
-        ("d", "2021-03-01", 0.5, "road"),
-        ("e", "2021-03-01", 6.0, "wildfire"),
-        ("f", "2021-03-01", 7.0, "wildfire"),
-    ]
-    assert first_pick(new_events(rows)) == "e5"
-    assert first_pick(new_events(rows[:1])) == "e0"
-
-
-def test_the_first_pick_lies_away_from_the_areas_edge_where_any_does() -> None:
-    """At the edge of an archive, a picture has nothing on one side."""
-    events = new_events([("a", "2021-03-01", 9.0, "road"), ("b", "2021-03-01", 2.0, "road")])
-    events = events.set_geometry([shapely.box(0, 4, 1, 5), shapely.box(4, 4, 5, 5)])
-    assert first_pick(events, shapely.box(0, 0, 10, 10)) == "e1"
-    assert first_pick(events, shapely.box(0, 0, 5, 5)) == "e0"
-
-
 @pytest.fixture(scope="module")
 def small(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenStore:
     """The small store, with caches of its own."""
@@ -82,7 +61,7 @@ def small(demo_store: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenSto
 
 
 def test_a_search_is_kept_and_filters_are_part_of_its_key(small: OpenStore) -> None:
-    query = small.query(first_pick(small.store.events), None, None)
+    query = small.query(str(small.first["event_id"]), None, None)
     everywhere = small.find(query, 10, None, None)
     assert small.find(query, 10, None, None) is everywhere
     west, south, east, north = small.store.area.bounds
@@ -96,7 +75,7 @@ def test_a_search_is_kept_and_filters_are_part_of_its_key(small: OpenStore) -> N
 
 
 def test_coordinates_and_days_of_an_event_lead_to_the_same_change(small: OpenStore) -> None:
-    event = small.store.events.set_index("event_id").loc[first_pick(small.store.events)]
+    event = small.store.events.set_index("event_id").loc[small.first["event_id"]]
     centre = event.geometry.centroid
     days = (event["time_before"].date(), event["time_after"].date())
     query = small.query(None, (centre.x, centre.y), days)
@@ -112,7 +91,7 @@ def test_what_leads_to_no_change_is_refused_in_words(small: OpenStore) -> None:
 
 
 def test_a_picture_is_of_the_day_asked_for(small: OpenStore) -> None:
-    event = small.store.events.set_index("event_id").loc[first_pick(small.store.events)]
+    event = small.store.events.set_index("event_id").loc[small.first["event_id"]]
     before = small.shot(event["location_id"], event["time_before"], TRUE_COLOUR)
     after = small.shot(event["location_id"], event["time_after"], TRUE_COLOUR)
     assert before.uri
@@ -120,6 +99,21 @@ def test_a_picture_is_of_the_day_asked_for(small: OpenStore) -> None:
     assert before.uri != after.uri
     assert "No scene is recorded" in (small.shot(event["location_id"], "1999-01-01", TRUE_COLOUR).note or "")
     assert "could not be read" in (small.shot("32601_1_1_320", event["time_after"], TRUE_COLOUR).note or "")
+
+
+def test_the_page_begins_with_the_best_of_the_highlights(small: OpenStore) -> None:
+    assert small.first["event_id"] == small.highlights["event_id"].iloc[0]
+    assert set(small.highlights["label"].head(len(small.kinds))) == set(small.kinds)
+    assert small.highlights is small.highlights  # found once
+
+
+def test_without_readable_vectors_the_strongest_stand_in(demo_store: Path, tmp_path: Path) -> None:
+    def refuse(_: object) -> None:
+        raise StoreError("no vectors", "some", "build again")
+
+    broken = OpenStore(open_store(demo_store), tmp_path)
+    broken.store.shard = refuse  # type: ignore[method-assign,assignment]
+    assert broken.highlights["event_id"].tolist() == broken.strongest()["event_id"].head(MAX_HIGHLIGHTS).tolist()
 
 
 def test_kinds_are_the_labels_of_the_store(small: OpenStore) -> None:

@@ -103,6 +103,30 @@ def test_a_card_shows_its_hit_and_the_address_follows(page) -> None:
     page.wait_for_function(f"location.search.includes('event={hit}')", timeout=WAIT)
 
 
+def test_the_keyboard_opens_a_place_to_start_from(page) -> None:
+    assert page.locator(".st-key-gallery img").evaluate_all("all => all.every(image => image.naturalWidth > 100)")
+    first = params(page)["event"]
+    page.get_by_role("button", name="Start from: ").nth(0).focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"!location.search.includes('event={first}')", timeout=WAIT)
+    still(page)
+    assert page.locator(".ai-tile").nth(1).evaluate("tile => tile.classList.contains('ai-on')")
+    assert page.locator(".ai-title", has_text="Similar change").count() == 1
+
+
+def test_the_rim_of_a_ring_on_the_map_opens_its_place(page) -> None:
+    rings = page.frame_locator("iframe").first.locator('path[stroke="#FFFFFF"][stroke-width="2"]')
+    starts = page.get_by_role("button", name="Start from: ")
+    assert rings.count() == starts.count() > 3
+    first, last = params(page)["event"], rings.count() - 1
+    box = rings.nth(last).bounding_box()
+    page.mouse.click(box["x"] + 1.5, box["y"] + box["height"] / 2)
+    page.wait_for_function(f"!location.search.includes('event={first}')", timeout=WAIT)
+    still(page)
+    assert page.locator(".ai-tile").nth(last).evaluate("tile => tile.classList.contains('ai-on')")
+
+
 def test_a_chip_on_the_map_can_be_clicked(page) -> None:
     first = params(page)["hit"]
     chips(page).nth(chips(page).count() - 4).click(force=True)  # the picked one is last, then hits 1, 2, 3
@@ -168,6 +192,9 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(page) -> None:
         "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
     )
     assert wide <= 0
+    gallery = page.locator(".st-key-gallery")
+    assert gallery.evaluate("row => row.scrollWidth - row.clientWidth") > 100  # the row of places scrolls by itself
+    assert gallery.bounding_box()["height"] < 150
 
 
 @pytest.mark.parametrize("side_bar", [False, True])
