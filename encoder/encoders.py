@@ -22,6 +22,7 @@ from .download import fetch_weights
 from .embed import NetworkEncoder
 from .networks import DIMS, IMAGENET_URLS, new_network, random_network
 from .normalization import default_steps
+from .per_pixel import PixelsEncoder
 from .spectral import SpectralEncoder
 from .torchgeo_weights import NORMALIZATIONS, PREFIX, open_torchgeo
 from .weights import WeightsSpec, open_weights, parameters_sha256
@@ -51,7 +52,7 @@ class Encoder(Protocol):
 
 def list_encoders() -> list[str]:
     """Names that `open_encoder` takes, besides files."""
-    return ["spectral", *_RANDOM, *DIMS, *(PREFIX + name for name in NORMALIZATIONS)]
+    return ["spectral", "pixels", *_RANDOM, *DIMS, *(PREFIX + name for name in NORMALIZATIONS)]
 
 
 def norm_device(device: str) -> str:
@@ -87,9 +88,9 @@ def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str =
 
     Args:
         name: A name of `list_encoders`; or a file: `.safetensors` (or its `.json`), `.pth`, `.ckpt`, `.pth.tar`.
-        bands: Bands in the order of the chips' axis C; None for the encoder's own. `spectral`, `random` and the
-            ImageNet networks take any; other weights only their own.
-        device: `auto`, `cpu`, `cuda`, `cuda:1` …; `spectral` runs on the CPU always.
+        bands: Bands in the order of the chips' axis C; None for the encoder's own. `spectral`, `pixels`, `random`
+            and the ImageNet networks take any; other weights only their own.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` …; `spectral` and `pixels` run on the CPU always.
         seed: For parameters drawn at random; 0 … 2⁶³ - 1.
 
     Raises:
@@ -104,6 +105,8 @@ def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str =
         raise WeightsError(err.found, err.expected, err.do) from err
     if name == "spectral":
         return SpectralEncoder(wanted)
+    if name == "pixels":
+        return PixelsEncoder(wanted)
     spec, state = _open_parameters(name, wanted, seed)
     if wanted is not None and wanted != spec.bands:
         raise WeightsError(
@@ -127,7 +130,7 @@ def _open_parameters(name: str, bands: tuple[str, ...] | None, seed: int) -> tup
         return open_checkpoint(path, bands)
     raise WeightsError(
         f"encoder '{name}' is unknown",
-        f"one of {', '.join(['spectral', *_RANDOM, *DIMS])}, {PREFIX}…, or a file ({', '.join(_FILES)})",
+        f"one of {', '.join(['spectral', 'pixels', *_RANDOM, *DIMS])}, {PREFIX}…, or a file ({', '.join(_FILES)})",
         "correct the name (encoder.encoders.list_encoders gives all of them)",
     )
 

@@ -21,7 +21,13 @@ def _chips(bands, count=2):
 
 @pytest.mark.parametrize(
     ("name", "bands", "dim"),
-    [("spectral", None, 72), ("random", None, 512), ("random", ("B12", "B08"), 512), ("random-resnet50", None, 2048)],
+    [
+        ("spectral", None, 72),
+        ("pixels", None, 384),
+        ("random", None, 512),
+        ("random", ("B12", "B08"), 512),
+        ("random-resnet50", None, 2048),
+    ],
 )
 def test_encoders_by_name(name, bands, dim):
     encoder = open_encoder(name, bands=bands, device="cpu")

@@ -1,0 +1,153 @@
+"""What the rules of `stac/` are worth: the benchmark with one rule switched off at a time.
+
+    python bench/traps.py --archive data/archives/benchmark --work data/benchmark --monthly --json traps.jsonl
+
+| switched off | then |
+| --- | --- |
+| offset | nothing is taken from the pixels of baselines 04.00 and later, which carry +1000 |
+| duplicates: the oldest | of a granule that was processed twice the lowest baseline is kept, not the highest |
+| duplicates: both | none is dropped; the day's merge takes the first one in order of time, tile and item id |
+| cloud | every pixel with data counts as clear, in the choice of chips and in their embedding |
+
+Each variant is a store of its own, built by the same command with that one function or constant replaced, and asked by
+the same labelled events. The fall is baseline − variant, so that a rule that helps has a positive one; its interval
+is a paired bootstrap over the events that ask in both, within classes. A rule whose trap the archive hardly has cannot
+fall far: with `duplicates` the number of doubled granules is printed beside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pystac
+from benchmark import evaluate_config, machine, new_config, new_parser, new_settings, open_archive, store_name, table
+
+from index.evaluate import Evaluation
+from index.figures import METRICS
+from index.metrics import Interval, bootstrap
+from stac import cube, items
+from stac.bands import SCL_CLASSES
+from stac.errors import exit_code
+from stac.items import Scene
+
+_radiometry_of, _replaces = items.radiometry_of, items._replaces
+
+
+def without_offset(item: pystac.Item) -> tuple[str, int]:
+    """The baseline, and nothing to add."""
+    return _radiometry_of(item)[0], 0
+
+
+def keep_oldest(scenes: Iterable[Scene]) -> list[Scene]:
+    """As `stac.items.deduplicate`, the wrong way round: the lowest baseline, the one processed first."""
+    kept: dict[tuple[str, object], list[Scene]] = {}
+    for scene in sorted(scenes, key=lambda s: (s.baseline, s.generated, s.item_id)):
+        near = kept.setdefault((scene.tile, scene.time.date()), [])
+        if not any(_replaces(other, scene) for other in near):
+            near.append(scene)
+    return [scene for found in kept.values() for scene in found]
+
+
+def keep_both(scenes: Iterable[Scene]) -> list[Scene]:
+    """Every scene."""
+    return list(scenes)
+
+
+RULES = {
+    "offset": (items, "radiometry_of", without_offset),
+    "duplicates: the oldest": (items, "deduplicate", keep_oldest),
+    "duplicates: both": (items, "deduplicate", keep_both),
+    "cloud": (cube, "CLEAR_SCL", tuple(value for value in SCL_CLASSES if value != 0)),
+}
+"""Rule → where it stands, and what takes its place."""
+
+
+@contextlib.contextmanager
+def switched_off(rule: str | None) -> Iterator[None]:
+    """Within, a rule does not hold; None: all do."""
+    with contextlib.ExitStack() as stack:
+        if rule is not None:
+            module, name, instead = RULES[rule]
+            stack.enter_context(mock.patch.object(module, name, instead))
+        yield
+
+
+def count_doubled(catalog: Path) -> int:
+    """Items that the rule of duplicates drops."""
+    scenes = [items.resolve_scene(item) for item in pystac.Catalog.from_file(str(catalog)).get_items(recursive=True)]
+    return len(scenes) - len(items.deduplicate(scenes))
+
+
+def falls(with_rule: Evaluation, without: Evaluation, unit: str, k: int, metric: str) -> tuple[Interval, int]:
+    """How far the mean over classes falls without a rule, and how many events ask in both."""
+    keys = ["event_id", "class"]
+    both = pd.merge(*(_answers(found, unit, k)[[*keys, metric]] for found in (with_rule, without)), on=keys)
+    _, groups = np.unique(both["class"].to_numpy(dtype=str), return_inverse=True)
+    seed = int(with_rule.context["seed"])
+    return bootstrap((both[f"{metric}_x"] - both[f"{metric}_y"]).to_numpy(np.float64), groups, seed=seed), len(both)
+
+
+def _answers(found: Evaluation, unit: str, k: int) -> pd.DataFrame:
+    """Answers of one unit and K."""
+    return found.answers[(found.answers["unit"] == unit) & (found.answers["k"] == k)]
+
+
+def _mean(found: Evaluation, unit: str, k: int, metric: str) -> float:
+    """Mean over classes."""
+    return float(_answers(found, unit, k).groupby("class")[metric].mean().mean())
+
+
+def _run() -> int:
+    """Build each variant, evaluate, print what falls."""
+    parser = new_parser(__doc__)
+    parser.add_argument("--encoder", default="spectral")
+    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    archive = open_archive(args.archive, args.work)
+    settings = new_settings(archive, args)
+    found: dict[str | None, Evaluation] = {}
+    for rule in (None, *args.rules):
+        name = store_name(args, args.encoder)
+        folder = name if rule is None else f"{name}-without-{rule.replace(': ', '-').replace(' ', '-')}"
+        with switched_off(rule):
+            found[rule], _ = evaluate_config(
+                new_config(archive, args, args.encoder, args.work / folder), archive, settings
+            )
+        settings = replace(settings, protocol=found[rule].context["protocol"])  # the same for all
+    said = found[None].context
+    print(
+        f"{archive.items} items, {count_doubled(archive.catalog)} of them doubled; encoder {said['encoder']}, ", end=""
+    )
+    print(f"{said['pairs']} pairs{', monthly' if said['monthly'] else ''}, {said['areas']} areas, ", end="")
+    print(f"protocol {said['protocol']}; {json.dumps(machine())}; commit {said['commit']}\n")
+    records = []
+    for unit, title in (("place", "each location once (headline)"), ("row", "every row")):
+        heads = [(metric, k) for metric in METRICS for k in settings.k]
+        lines = [["switched off", "queries", *(f"{metric}@{k}" for metric, k in heads)]]
+        lines += [["nothing", str(len(_answers(found[None], unit, settings.k[0])))]]
+        lines[-1] += [f"{_mean(found[None], unit, k, METRICS[metric]):.3f}" for metric, k in heads]
+        for rule in args.rules:
+            cells, count = [], 0
+            for metric, k in heads:
+                fall, count = falls(found[None], found[rule], unit, k, METRICS[metric])
+                cells.append(f"falls by {fall} to {_mean(found[rule], unit, k, METRICS[metric]):.3f}")
+                record = {"switched_off": rule, "unit": unit, "metric": f"{metric}@{k}", "fall": fall.value}
+                records.append({**said, **record, "interval": [fall.low, fall.high], "queries": count})
+            lines.append([rule, str(count), *cells])
+        print(f"{title}, mean over classes\n\n{table(lines)}\n")
+    if args.json is not None:
+        args.json.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(_run))
