@@ -8,6 +8,8 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +19,9 @@ import pytest
 from index.demo import archive_bounds
 from index.pipeline import build_store
 from index.plan import BuildConfig
-from stac.simulate import VERSION, Plan, _write_archive, simulate_archive
+from stac.simulate import simulate_archive
+from stac.simulation.archive import write_archive
+from stac.simulation.areas import SIZES, Plan
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,9 +72,10 @@ def demo_archive(shared_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def small_archive(shared_folder: Path) -> Path:
     """The catalog.json of a simulated archive of one year and a few square kilometres."""
-    plan = Plan(tile=256, step=192, months=12, extra=1, counts={"wildfire": 1, "clear_cut": 2})
+    area = replace(SIZES["demo"].areas[0], tile_px=256, step_px=192)
+    plan = Plan((area,), events=6, last=date(2021, 12, 31), step=16)
     with turn(shared_folder / "small-archive.lock"):
-        return _write_archive(shared_folder / "small-archive", plan, {"size": "small", "seed": 3, "version": VERSION})
+        return write_archive(shared_folder / "small-archive", plan, size="small", seed=3)
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,16 @@ DOORS = {
 FORBIDDEN_NAMES = {"utils", "common", "helpers", "manager", "base", "types", "io", "queue", "logging", *PACKAGES}
 
 
+PARTS = ("stac/simulation",)  # sub-packages
+
+
 def _modules(root: Path) -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((root / package).glob("*.py"))]
+    return [path for folder in (*PACKAGES, *PARTS) for path in sorted((root / folder).glob("*.py"))]
+
+
+def _owner(path: Path, root: Path) -> str:
+    """The package that a module belongs to."""
+    return path.relative_to(root).parts[0]
 
 
 def _imports(path: Path) -> list[str]:
@@ -39,10 +47,10 @@ def _imports(path: Path) -> list[str]:
 
 def test_imports_go_one_way(root: Path) -> None:
     wrong = [
-        f"{path.parent.name}/{path.name} imports {name}"
+        f"{path.relative_to(root)} imports {name}"
         for path in _modules(root)
         for name in _imports(path)
-        if name.split(".")[0] in PACKAGES and PACKAGES.index(name.split(".")[0]) >= PACKAGES.index(path.parent.name)
+        if name.split(".")[0] in PACKAGES and PACKAGES.index(name.split(".")[0]) >= PACKAGES.index(_owner(path, root))
     ]
     assert wrong == []
 
@@ -53,10 +61,10 @@ def test_a_package_is_never_imported_bare(root: Path) -> None:
 
 def test_each_big_dependency_has_one_door(root: Path) -> None:
     wrong = [
-        f"{path.parent.name}/{path.name} imports {name}"
+        f"{path.relative_to(root)} imports {name}"
         for path in _modules(root)
         for name in _imports(path)
-        if DOORS.get(name.split(".")[0], path.parent.name) != path.parent.name
+        if DOORS.get(name.split(".")[0], _owner(path, root)) != _owner(path, root)
     ]
     assert wrong == []
 
@@ -76,12 +84,13 @@ def test_modules_are_small_and_say_what_they_own(root: Path) -> None:
 def test_architecture_names_every_module_and_no_other(root: Path) -> None:
     text = (root / "ARCHITECTURE.md").read_text(encoding="utf-8")
     named = {word.strip("`") for word in text.split() if word.strip("`").endswith(".py") and "/" in word}
-    actual = {f"{path.parent.name}/{path.name}" for path in _modules(root) if path.name != "__init__.py"}
+    actual = {path.relative_to(root).as_posix() for path in _modules(root) if path.name != "__init__.py"}
     assert named - {"bench/read.py"} - {name for name in named if name.startswith("bench/")} == actual
 
 
 def test_importing_does_nothing(root: Path) -> None:
-    names = [f"{path.parent.name}.{path.stem}" for path in _modules(root) if path.name not in {"__init__.py"}]
+    files = [path.relative_to(root).with_suffix("") for path in _modules(root) if path.name != "__init__.py"]
+    names = [".".join(path.parts) for path in files]
     code = (
         "import socket, sys\n"
         "def refuse(*args, **kwargs): raise RuntimeError('a socket at import')\n"
@@ -103,7 +112,9 @@ def test_wheel_lists_every_package(root: Path) -> None:
     import tomllib
 
     config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    assert sorted(config["tool"]["setuptools"]["packages"]) == sorted(PACKAGES)
+    assert sorted(config["tool"]["setuptools"]["packages"]) == sorted(
+        [*PACKAGES, *(part.replace("/", ".") for part in PARTS)]
+    )
 
 
 def test_constraints_hold_names_and_versions_only(root: Path) -> None:

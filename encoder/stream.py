@@ -1,0 +1,275 @@
+"""A stream of simulated time series for pre-training: drawn in batches on a device, never touching the disk.
+
+    stream = SimulatedStream(StreamConfig(dates=8), device="cuda")
+    for batch in stream: ...
+
+The other face of `stac.simulate`: the same grounds, events, seasons, skies and instrument, by the same formulas
+(`stac.simulation`), with torch in place of NumPy. A series is a window of a ready ground, turned and mirrored, seen on
+days drawn at random, with the truth beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stac.bands import CLEAR_SCL
+from stac.errors import DataError
+from stac.simulation.covers import BANDS
+from stac.simulation.passes import new_shift, new_weather, water_level
+from stac.simulation.shot import SKIES
+from stac.simulation.sun import sun_angles
+
+from .stream_country import KINDS, SLOT_DAYS, Country, CountryConfig, new_country
+from .stream_draw import MARGIN, Scene, draw_images
+from .stream_sky import Canvases, new_weather_tensors
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """What to draw."""
+
+    country: CountryConfig = field(default_factory=CountryConfig)
+    chip_size: int = 64
+    """Side of a chip, pixels of 10 m, even."""
+    dates: int = 8
+    """Days seen of each series."""
+    batch: int = 64
+    """Series a batch."""
+    changed: float = 0.5
+    """Part of the series that hold a change; classes come equally often."""
+    clear: bool = False
+    """Only clear and hazy skies."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesBatch:
+    """B simulated series of T dates, with the truth beside them."""
+
+    images: Tensor
+    """int16 (B, T, C, H, W), reflectance × 10,000 in the order of `stac.simulation.covers.BANDS`, harmonised, at least
+    1; 20 m bands are repeated, as reading an archive repeats them."""
+    scl: Tensor
+    """uint8 (B, T, H/2, W/2), scene classification."""
+    days: Tensor
+    """int64 (B, T), days since the period's first, increasing."""
+    clear: Tensor
+    """float32 (B, T), clear part of the chip by its classification."""
+    changed: Tensor
+    """float32 (B, T), part of the chip that its change has taken on the day; truth."""
+    kind: Tensor
+    """int64 (B,), class of the change, a place in `stream_country.KINDS`; -1 where nothing changes; truth."""
+    start: Tensor
+    """int64 (B,), first day of the change; -1 where nothing changes."""
+    end: Tensor
+    """int64 (B,), last day of the change; -1 where nothing changes."""
+    place: Tensor
+    """int64 (B, 4): ground, row, column, turn: the same four are the same location."""
+
+
+class SimulatedStream:
+    """Endless batches; the same config and device give the same ones."""
+
+    def __init__(self, config: StreamConfig, device: str | torch.device = "cpu") -> None:
+        """Make the country: some seconds for each ground.
+
+        Args:
+            config: What to draw.
+            device: Where to draw.
+
+        Raises:
+            DataError: The chips do not fit the grounds, or there are more dates than days.
+        """
+        self.config, self.device = config, torch.device(device)
+        room = config.country.ground_px - 2 * MARGIN
+        if config.chip_size % 2 or not 8 <= config.chip_size <= room:
+            raise DataError(f"chips of {config.chip_size} pixels", f"an even side from 8 to {room}", "set chip_size")
+        self.country: Country = new_country(config.country, self.device)
+        if not 1 <= config.dates <= self.country.slots:
+            raise DataError(f"{config.dates} dates", f"1 to {self.country.slots}", "set dates")
+        self._canvases = Canvases(config.seed, self.device)
+        self._rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=(2_000_000,))))
+        self._noise = torch.Generator(self.device).manual_seed(config.seed)
+        self._almanac = _Almanac(self.country, self._rng, config.clear)
+
+    def __iter__(self) -> Iterator[SeriesBatch]:
+        """Batches without end."""
+        while True:
+            yield self.draw()
+
+    def draw(self) -> SeriesBatch:
+        """The next batch."""
+        picked = self._pick()
+        rng, dates = self._rng, self.config.dates
+        slots = np.sort(np.argsort(rng.random((self.config.batch, self.country.slots)), axis=1)[:, :dates], axis=1)
+        shots = self._almanac.draw(picked.place[:, 0], slots, rng)
+        scene = self._scene(picked, slots, shots)
+        with torch.no_grad():
+            drawn = draw_images(self.country, self._canvases, scene, self._noise)
+        side, shape = self.config.chip_size, (self.config.batch, dates)
+        scl = drawn.scl.reshape(*shape, side // 2, side // 2)
+        clear = torch.isin(scl, torch.tensor(CLEAR_SCL, dtype=scl.dtype, device=scl.device))
+        return SeriesBatch(
+            images=drawn.images.reshape(*shape, len(BANDS), side, side),
+            scl=scl,
+            days=self._tensor(slots * SLOT_DAYS),
+            clear=clear.float().mean(dim=(2, 3)),
+            changed=drawn.changed.reshape(shape),
+            kind=self._tensor(picked.kind),
+            start=self._tensor(picked.start),
+            end=self._tensor(np.where(picked.change >= 0, picked.start + picked.span, -1)),
+            place=self._tensor(picked.place),
+        )
+
+    def _tensor(self, values: NDArray[np.generic]) -> Tensor:
+        """On the device; floats as float32."""
+        wanted = np.float32 if values.dtype.kind == "f" else np.int64
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=wanted)).to(self.device)
+
+    def _pick(self) -> _Picked:
+        """Choose locations: some over a change, the others anywhere, where changes are then left out."""
+        rng, country, batch = self._rng, self.country, self.config.batch
+        height, width = country.shape
+        side = self.config.chip_size
+        ground = rng.integers(0, len(country.biomes), batch)
+        row, col = rng.integers(0, height, batch), rng.integers(0, width, batch)
+        change = np.full(batch, -1)
+        kinds = np.unique(country.kind)
+        for n in np.flatnonzero(rng.random(batch) < self.config.changed) if len(kinds) else ():
+            change[n] = rng.choice(np.flatnonzero(country.kind == rng.choice(kinds)))
+            pixels = country.pixels[change[n]]
+            row[n], col[n] = divmod(int(pixels[rng.integers(len(pixels))]), width)
+            row[n] += int(rng.integers(-side // 4, side // 4 + 1))
+            col[n] += int(rng.integers(-side // 4, side // 4 + 1))
+            ground[n] = country.ground[change[n]]
+        low, high = MARGIN, height - MARGIN - side
+        row = np.clip((row - side // 2) // 2 * 2, low, high // 2 * 2)
+        col = np.clip((col - side // 2) // 2 * 2, low, high // 2 * 2)
+        place = np.stack([ground, row, col, rng.integers(0, 8, batch)], axis=1)
+        found = np.maximum(change, 0)
+        none = change < 0
+        if not len(kinds):
+            blank = np.full(batch, -1)
+            return _Picked(place, change, blank, blank, blank)
+        return _Picked(
+            place,
+            change,
+            np.where(none, -1, country.kind[found]),
+            np.where(none, -1, country.start[found]),
+            np.where(none, 0, country.span[found]),
+        )
+
+    def _scene(self, picked: _Picked, slots: NDArray[np.int64], shots: _Shots) -> Scene:
+        """Everything that is decided about the N = B·T images, on the device."""
+        dates, days = self.config.dates, slots * SLOT_DAYS
+
+        def each(values: NDArray[np.generic]) -> Tensor:
+            """A number for each series, repeated for each date."""
+            return self._tensor(np.repeat(values, dates))
+
+        return Scene(
+            side=self.config.chip_size,
+            ground=each(picked.place[:, 0]),
+            row=each(picked.place[:, 1]),
+            col=each(picked.place[:, 2]),
+            turn=each(picked.place[:, 3]),
+            slot=self._tensor(slots.ravel()),
+            change=each(picked.change),
+            age=self._tensor((days - picked.start[:, None]).ravel().astype(np.float32)),
+            span=each(picked.span.astype(np.float32)),
+            weather=new_weather_tensors(shots.sky, shots.haze, shots.azimuth, shots.elevation, self._rng, self.device),
+            snow_line=self._tensor(shots.snow_line),
+            level=self._tensor(shots.level),
+            wind=self._tensor(self._rng.uniform(0, 360, days.size)),
+            shift=self._tensor(shots.shift),
+            burns=each(picked.kind == KINDS.index("wildfire")) > 0,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Picked:
+    """Which locations a batch shows; B of them."""
+
+    place: NDArray[np.int64]
+    """(B, 4): ground, row, column, turn."""
+    change: NDArray[np.int64]
+    """(B,), number of the change, -1 for none."""
+    kind: NDArray[np.int64]
+    start: NDArray[np.int64]
+    span: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Shots:
+    """Decisions about N images, each (N,) but `shift` (N, 2)."""
+
+    sky: NDArray[np.int64]
+    haze: NDArray[np.float64]
+    snow_line: NDArray[np.float64]
+    level: NDArray[np.float64]
+    azimuth: NDArray[np.float64]
+    elevation: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+
+_DRAWS = 64
+"""Weathers that are drawn for each ground and day; a series then takes one of them."""
+
+
+class _Almanac:
+    """Sun, water level and a choice of weathers for each ground and day, by the rules of `stac.simulation.passes`."""
+
+    def __init__(self, country: Country, rng: np.random.Generator, clear: bool) -> None:
+        """Look everything up once.
+
+        Args:
+            country: The grounds and the days.
+            rng: Where chance comes from.
+            clear: Leave all skies out but clear and hazy ones.
+        """
+        shape = (len(country.biomes), country.slots)
+        self._sun = np.empty((*shape, 2))
+        self._level = np.empty(shape)
+        self._weather = np.empty((len(country.biomes), 12, _DRAWS, 3))
+        for n, biome in enumerate(country.biomes):
+            for month in range(12):
+                for draw in range(_DRAWS):
+                    sky, haze, line = new_weather(biome, month, rng)
+                    while clear and sky not in ("clear", "hazy"):
+                        sky, haze, line = new_weather(biome, month, rng)
+                    self._weather[n, month, draw] = SKIES.index(sky), haze, line
+            hour = 10.5 - biome.lon / 15
+            for slot in range(country.slots):
+                when = datetime.combine(country.first, time(), UTC) + timedelta(days=slot * SLOT_DAYS, hours=hour)
+                self._sun[n, slot] = sun_angles(when, biome.lon, biome.lat)
+                self._level[n, slot] = water_level(biome, when, (0.0, 0.0))
+        days = [country.first + timedelta(days=slot * SLOT_DAYS) for slot in range(country.slots)]
+        self._month = np.array([day.month - 1 for day in days])
+
+    def draw(self, ground: NDArray[np.int64], slots: NDArray[np.int64], rng: np.random.Generator) -> _Shots:
+        """Decide about B × T images.
+
+        Args:
+            ground: (B,), number of the ground.
+            slots: (B, T), days.
+            rng: Where chance comes from.
+        """
+        where, slot = np.repeat(ground, slots.shape[1]), slots.ravel()
+        weather = self._weather[where, self._month[slot], rng.integers(0, _DRAWS, slot.size)]
+        sun = self._sun[where, slot]
+        return _Shots(
+            sky=weather[:, 0].astype(np.int64),
+            haze=weather[:, 1],
+            snow_line=weather[:, 2],
+            level=self._level[where, slot],
+            azimuth=sun[:, 0],
+            elevation=sun[:, 1],
+            shift=np.array([new_shift((0.1, 0.3), rng) for _ in range(slot.size)]),
+        )

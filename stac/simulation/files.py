@@ -1,0 +1,123 @@
+"""The simulated archive's pixels: cloud-optimised GeoTIFFs, one for each band and the classification."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.shutil import copy
+
+from ..bands import BANDS as BAND_TABLE
+from ..bands import SCL
+from .catalog import COLLECTION, band_asset, new_item, scl_asset, west_of
+from .covers import BANDS
+from .passes import Product
+
+AT_ROOT = frozenset({"catalog.json", "events.geojson", "areas.geojson", "simulation.json", COLLECTION})
+"""Names at the root of an archive."""
+
+_ITEM_ID = re.compile(r"S2[AB]_\d{2}[A-Z]{3}_\d{8}_\d_L2A")
+_OF_ITEM = frozenset({f"{name}.tif" for name in (*BANDS, SCL)})
+_LARGEST = 28_000
+"""assumed: level 2A holds no larger value in practice, and with the offset it fits into 15 bits."""
+
+
+def write_item(
+    root: Path, product: Product, bands: Mapping[str, NDArray[np.uint16]], scl: NDArray[np.uint8], step: int = 1
+) -> dict[str, Any]:
+    """Write an item's files and its JSON.
+
+    Args:
+        root: Folder of the archive.
+        product: What is delivered.
+        bands: Name → the tile's reflectance × 10,000 without offset, at 10 m (h, w) or 20 m (h/2, w/2) as is the band's
+            own; 0 = no data. All of `covers.BANDS`.
+        scl: (h/2, w/2), the tile's classification, 20 m.
+        step: Values are rounded to multiples of this, before the offset is added: at about half of the noise nothing is
+            lost that could be measured, and the files are smaller.
+
+    Returns:
+        The item.
+    """
+    folder = root / COLLECTION / product.item_id
+    folder.mkdir(parents=True)
+    assets = {}
+    for name in BANDS:
+        stored = _store(bands[name], product, step)
+        _write_cog(folder / f"{name}.tif", stored, product, BAND_TABLE[name].gsd)
+        assets[BAND_TABLE[name].common_name] = band_asset(name, stored.shape, product)
+    _write_cog(folder / f"{SCL}.tif", scl, product, 20)
+    assets["scl"] = scl_asset(scl.shape, product)
+    item = new_item(product, scl, assets)
+    (folder / f"{product.item_id}.json").write_text(json.dumps(item, indent=1) + "\n", encoding="utf-8")
+    return item
+
+
+def find_foreign(root: Path) -> Path | None:
+    """The first file or folder in an archive's folder that is not part of an archive; None when there is none.
+
+    Args:
+        root: Folder of the archive.
+    """
+    for path in sorted(root.rglob("*")):
+        *folders, name = path.relative_to(root).parts
+        match folders:
+            case []:
+                ours = name in AT_ROOT
+            case [_]:
+                ours = name == "collection.json" or bool(_ITEM_ID.fullmatch(name))
+            case [_, item_id]:
+                ours = name in _OF_ITEM or name == f"{item_id}.json"
+            case _:
+                ours = False
+        if not ours or path.is_symlink():
+            return path
+    return None
+
+
+def _store(band: NDArray[np.uint16], product: Product, step: int) -> NDArray[np.uint16]:
+    """Pixels as delivered: with this delivery's gain and offset, 0 = no data."""
+    out = band if product.gain == 1.0 else np.rint(band * product.gain).astype(np.uint16)
+    if step > 1:
+        out = (out + np.uint16(step // 2)) // np.uint16(step) * np.uint16(step)
+    out = np.clip(out, np.uint16(step), np.uint16(_LARGEST))
+    return np.where(band > 0, out + np.uint16(product.offset), np.uint16(0))
+
+
+def _write_cog(path: Path, pixels: NDArray[Any], product: Product, gsd: int) -> None:
+    """Write one band (h, w) as a COG: deflate, differences, tiles of 512, overviews."""
+    byte = pixels.dtype == np.uint8
+    profile = {
+        "driver": "GTiff",
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "count": 1,
+        "dtype": pixels.dtype.name,
+        "crs": f"EPSG:{product.area.epsg}",
+        "transform": Affine(gsd, 0, west_of(product), 0, -gsd, product.area.north),
+        "nodata": 0,
+    }
+    # Written in memory first: GDAL's own errors do not tell a full disk from any other fault.
+    with rasterio.MemoryFile() as memory, memory.open(**profile) as file, rasterio.MemoryFile() as cog:
+        file.write(pixels, 1)
+        # Every fourth pixel is enough for a quick look; a first overview of half the size would add a quarter.
+        file.build_overviews([4], Resampling.nearest if byte else Resampling.average)
+        copy(
+            file,
+            cog.name,
+            driver="COG",
+            compress="DEFLATE",
+            predictor="NO" if byte else "STANDARD",
+            level=1,
+            blocksize=512,
+            overviews="FORCE_USE_EXISTING",
+        )
+        path.write_bytes(cog.getbuffer())

@@ -1,0 +1,78 @@
+"""Noise and small tools on fields: spectral synthesis, soft steps, box means, bilinear samples.
+
+NumPy and SciPy only. Every function is pure: the same generator gives the same bytes. Arithmetic is float64 inside and
+cast to float32 at the end, because NumPy's float32 kernels differ in the last bit between machines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from .ground import Field
+
+
+def new_noise(
+    shape: tuple[int, int], rng: np.random.Generator, beta: float, longest: float, shortest: float = 2
+) -> Field:
+    """Noise with a power spectrum 1/f^beta, zero mean and unit spread, periodic over its edges.
+
+    Spectral synthesis: random Fourier coefficients under the wanted spectrum; only those of the band are drawn.
+    Source: R. F. Voss, "Fractals in nature", in The Science of Fractal Images, Springer 1988, §2.4.
+
+    Args:
+        shape: Height and width, pixels.
+        rng: Where chance comes from.
+        beta: Exponent of the power spectrum; 2 to 3 look like land.
+        longest: Longest wavelength, pixels.
+        shortest: Shortest wavelength, pixels.
+
+    Returns:
+        (H, W) float32; all zero where no wavelength of the grid lies between `shortest` and `longest`.
+    """
+    rows, cols = shape
+    ky, kx = min(int(rows / shortest), (rows - 1) // 2), min(int(cols / shortest), cols // 2)
+    fy = np.concatenate((np.arange(ky + 1), np.arange(-ky, 0)))[:, None] / rows
+    fx = np.arange(kx + 1)[None, :] / cols
+    square = fy * fy + fx * fx
+    band = (square >= 1 / longest**2) & (square <= 1 / shortest**2) & (square > 0)
+    gain = np.zeros(square.shape)
+    gain[band] = square[band] ** (-beta / 4)
+    gain[:, 0] *= np.sqrt(2)  # only the real part of the first column counts
+    chance = rng.standard_normal((2, *square.shape))
+    spectrum = np.zeros((rows, kx + 1), dtype=np.complex128)
+    spectrum[: ky + 1] = ((chance[0] + 1j * chance[1]) * gain)[: ky + 1]
+    spectrum[rows - ky :] = ((chance[0] + 1j * chance[1]) * gain)[ky + 1 :]
+    field = fft.irfft(fft.ifft(spectrum, axis=0, overwrite_x=True), n=cols, axis=1)
+    spread = field.std()
+    return np.asarray(field / (spread if spread > 0 else 1.0), dtype=np.float32)
+
+
+def smooth_step(field: NDArray[Any], low: float, high: float) -> Field:
+    """0 below `low`, 1 above `high`, with a soft passage (3t² − 2t³) between; float32, the shape of `field`."""
+    t = np.clip((field.astype(np.float64) - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+
+
+def blur(field: NDArray[Any], radius: int, rounds: int = 2) -> Field:
+    """Mean over a square of 2·radius + 1 pixels, repeated `rounds` times; edges are continued; float32."""
+    out = field.astype(np.float64)
+    if radius > 0:
+        for _ in range(rounds):
+            out = ndimage.uniform_filter(out, 2 * radius + 1, mode="nearest")
+    return out.astype(np.float32)
+
+
+def sample(field: NDArray[Any], row: NDArray[Any], col: NDArray[Any]) -> Field:
+    """Bilinear values of a field at fractional rows and columns (same shape as these), edges continued; float32."""
+    row = np.clip(row.astype(np.float64), 0, field.shape[0] - 1.001)
+    col = np.clip(col.astype(np.float64), 0, field.shape[1] - 1.001)
+    i, j = row.astype(np.intp), col.astype(np.intp)
+    v, u = row - i, col - j
+    flat, base = field.ravel(), i * field.shape[1] + j
+    top = flat[base] * (1 - u) + flat[base + 1] * u
+    base += field.shape[1]
+    return np.asarray(top * (1 - v) + (flat[base] * (1 - u) + flat[base + 1] * u) * v, dtype=np.float32)

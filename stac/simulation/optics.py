@@ -1,0 +1,182 @@
+"""The instrument: blur, misregistration, area means at 20 m, noise, whole numbers.
+
+For NumPy arrays and torch tensors with leading batch dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import array_api_compat as compat
+
+from .covers import BANDS
+from .render import Array
+
+REFERENCE_RADIANCE = (128.0, 128.0, 108.0, 74.5, 68.0, 67.0, 103.0, 52.5, 4.0, 1.5)
+"""Radiance at which the signal-to-noise ratio is specified, W m⁻² sr⁻¹ µm⁻¹, by band of `covers.BANDS`.
+
+Source: ESA, Sentinel-2 User Handbook, issue 1 revision 2, 2015, section 2.2 (spectral bands and SNR)."""
+
+SNR = (154.0, 168.0, 142.0, 117.0, 89.0, 105.0, 174.0, 72.0, 100.0, 100.0)
+"""Signal-to-noise ratio specified at the reference radiance. Source: as above."""
+
+SOLAR_IRRADIANCE = (1941.63, 1822.61, 1512.79, 1425.56, 1288.32, 1163.19, 1036.39, 955.19, 245.59, 85.25)
+"""Sunlight above the air, W m⁻² µm⁻¹. Source: SOLAR_IRRADIANCE in the metadata of Sentinel-2A level-1C products."""
+
+# Share of the noise's variance that does not grow with the signal. assumed: SNR is specified at one radiance only.
+_FIXED_NOISE = 0.3
+
+BLUR = 0.87
+"""B of the cubic that samples and blurs at once; C = (1 − B) / 2.
+
+At shift 0 it takes B/6 = 0.145 of each neighbour, a transfer of 0.42 at the Nyquist frequency, 0.27 together with the
+square pixel's own 0.64. Source of the range: User Handbook, section 2.2 (modulation transfer 0.15 to 0.30 at 10 m).
+Source of the cubic: D. P. Mitchell and A. N. Netravali 1988, Computer Graphics 22 (4), 221, eq. 8."""
+
+REACH = 3
+"""Taps on each side of the middle: shifts up to 2 pixels."""
+
+
+def taps(shift: Any, blur: float = BLUR) -> list[Any]:
+    """Weights of the pixels −REACH to REACH for a shift.
+
+    Args:
+        shift: Pixels by which the picture moves towards higher rows or columns, at most 2; a number, or an array.
+        blur: B of the cubic.
+
+    Returns:
+        2·REACH + 1 numbers, or arrays of the shift's shape.
+    """
+    b, c = blur, (1 - blur) / 2
+    weights = []
+    for place in range(-REACH, REACH + 1):
+        if isinstance(shift, int | float):
+            x = abs(place + shift)
+            near, far = _cubic(x, min(x, 2.0), b, c)
+            weights.append(near if x < 1 else far if x < 2 else 0.0)
+            continue
+        xp = compat.array_namespace(shift)
+        x = xp.abs(place + shift)
+        near, far = _cubic(x, xp.clip(x, 0.0, 2.0), b, c)
+        weights.append(xp.where(x < 1, near, far))
+    return weights
+
+
+def _cubic(x: Any, y: Any, b: float, c: float) -> tuple[Any, Any]:
+    """Inner part (x below 1) and outer part (y from 1 to 2) of Mitchell and Netravali's cubic."""
+    near = ((12 - 9 * b - 6 * c) * x * x * x + (-18 + 12 * b + 6 * c) * x * x + (6 - 2 * b)) / 6
+    far = ((-b - 6 * c) * y * y * y + (6 * b + 30 * c) * y * y + (-12 * b - 48 * c) * y + (8 * b + 24 * c)) / 6
+    return near, far
+
+
+def blur_and_shift(image: Array, down: Any, right: Any, blur: float = BLUR) -> Array:
+    """Blur of the instrument together with a shift by parts of a pixel; edges are continued.
+
+    Args:
+        image: (..., C, H, W) float32.
+        down: Shift towards higher rows, pixels, at most 2: numbers by band, or an array (..., C).
+        right: Shift towards higher columns, likewise.
+        blur: B of the cubic.
+
+    Returns:
+        A new image of the same shape.
+    """
+    xp = compat.array_namespace(image)
+    out = xp.empty(image.shape, dtype=image.dtype, device=compat.device(image))
+    plain = isinstance(down, list | tuple)
+    for b in range(image.shape[-3]):
+        rows = taps(float(down[b]) if plain else down[..., b], blur)
+        cols = taps(float(right[b]) if plain else right[..., b], blur)
+        out[..., b, :, :] = weigh(weigh(image[..., b, :, :], rows, -2), cols, -1)
+    return out
+
+
+def weigh(band: Array, weights: list[Any], axis: int) -> Array:
+    """Weighted sum of a band's neighbours along one axis (−2 or −1)."""
+    xp = compat.array_namespace(band)
+    length = band.shape[axis]
+    ends = band[..., :1, :], band[..., -1:, :]
+    if axis == -1:
+        ends = band[..., :1], band[..., -1:]
+    wide = xp.concat([ends[0]] * REACH + [band] + [ends[1]] * REACH, axis=axis)
+    total = None
+    for place, weight in enumerate(weights):
+        if isinstance(weight, float) and weight == 0.0:
+            continue
+        part = wide[..., place : place + length, :] if axis == -2 else wide[..., place : place + length]
+        part = part * (weight if isinstance(weight, float) else weight[..., None, None])
+        if total is None:
+            total = part
+        else:
+            total += part
+    return total
+
+
+def to_20m(field: Array) -> Array:
+    """Means of 2 × 2 pixels, (..., H, W) to (..., H/2, W/2)."""
+    total = field[..., ::2, ::2] + field[..., 1::2, ::2]
+    total += field[..., ::2, 1::2]
+    total += field[..., 1::2, 1::2]
+    total *= 0.25
+    return total
+
+
+def to_10m(field: Array) -> Array:
+    """A field at twice the resolution, bilinear, (..., h, w) to (..., 2h, 2w); its 20 m means keep the range."""
+    xp = compat.array_namespace(field)
+    h, w = field.shape[-2], field.shape[-1]
+    tall = xp.empty((*field.shape[:-2], 2 * h, w), dtype=field.dtype, device=compat.device(field))
+    up = xp.concat([field[..., :1, :], field[..., :-1, :]], axis=-2)
+    down = xp.concat([field[..., 1:, :], field[..., -1:, :]], axis=-2)
+    tall[..., 0::2, :] = 0.75 * field + 0.25 * up
+    tall[..., 1::2, :] = 0.75 * field + 0.25 * down
+    out = xp.empty((*field.shape[:-2], 2 * h, 2 * w), dtype=field.dtype, device=compat.device(field))
+    left = xp.concat([tall[..., :1], tall[..., :-1]], axis=-1)
+    right = xp.concat([tall[..., 1:], tall[..., -1:]], axis=-1)
+    out[..., 0::2] = 0.75 * tall + 0.25 * left
+    out[..., 1::2] = 0.75 * tall + 0.25 * right
+    return out
+
+
+def reference(band: str, elevation: float) -> tuple[float, float]:
+    """Reflectance at which a band's noise is specified, and the standard deviation of the noise there.
+
+    reflectance = π · radiance / (irradiance · sin(elevation)), so low sun is noisier.
+
+    Args:
+        band: One of `covers.BANDS`.
+        elevation: Of the sun, degrees; taken as 15 where it is less.
+    """
+    place = BANDS.index(band)
+    up = math.sin(math.radians(max(elevation, 15.0)))
+    level = math.pi * REFERENCE_RADIANCE[place] / (SOLAR_IRRADIANCE[place] * up)
+    return level, level / SNR[place]
+
+
+def add_noise(band: Array, noise: Array, level: Any, sigma: Any) -> None:
+    """Add the instrument's noise to one band, in place: part of it fixed, part growing with the signal (photons).
+
+    Args:
+        band: (..., H, W), reflectance.
+        noise: (..., H, W), standard normal.
+        level: Reflectance at which the noise is specified; a number, or fits the band.
+        sigma: Its standard deviation there; likewise.
+    """
+    xp = compat.array_namespace(band)
+    growth = xp.clip(band, 0.0, 2.0)
+    growth *= (1 - _FIXED_NOISE) / level
+    growth += _FIXED_NOISE
+    growth = xp.sqrt(growth)
+    growth *= noise
+    growth *= sigma
+    band += growth
+
+
+def to_dn(band: Array) -> Array:
+    """Whole numbers, reflectance × 10,000, from 1 (0 is no data) to 20,000; still floating point.
+
+    assumed: level-2A reflectance of cloud reaches 2 at the most.
+    """
+    xp = compat.array_namespace(band)
+    return xp.clip(xp.round(band * 10_000.0), 1.0, 20_000.0)

@@ -1,0 +1,317 @@
+"""When the simulated satellites pass, under which sky, and which products came of it: with the gaps that archives have.
+
+Figures of the mission (orbit of 98.62° inclination, descending node at 10:30 mean local solar time, 143 revolutions in
+10 days, two satellites half a cycle apart): https://sentiwiki.copernicus.eu/web/s2-mission.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .areas import Area, Plan
+from .biomes import Biome
+from .shot import Shot
+from .sun import sun_angles
+
+T = TypeVar("T", bound=np.generic)
+
+_INCLINATION = math.radians(98.62)
+_NODE_H = 10.5
+_CYCLE = timedelta(days=5)
+
+# Baselines of the day-to-day processing, by first day: release notes of the data quality reports,
+# https://sentiwiki.copernicus.eu/web/s2-processing ("Processing baseline").
+_BASELINES: tuple[tuple[date, str], ...] = (
+    (date(2015, 6, 23), "02.14"),
+    (date(2021, 3, 30), "03.00"),
+    (date(2021, 6, 30), "03.01"),
+    (date(2022, 1, 25), "04.00"),
+    (date(2022, 12, 6), "05.09"),
+    (date(2023, 12, 13), "05.10"),
+)
+_OFFSET_SINCE = date(2022, 1, 25)
+_REFINED_SINCE = date(2021, 8, 23)
+"""First day of geometric refinement the world over: https://sentiwiki.copernicus.eu/web/s2-processing."""
+
+# assumed, so that three years give 110 to 120 passes, as catalogs hold them where one orbit sees a place.
+_SKIPPED = 0.68  # a slot of five days after which the next one is not delivered: 5 or 10 days between passes
+_LOST = 0.06  # a pass that is missing on top of that
+_GAP_DAYS = (21, 45)  # one gap a year in which nothing was delivered
+_TILE_LOST = 0.04
+_AT_EDGE = 0.06  # passes with the swath's edge on the ground
+
+
+@dataclass(frozen=True)
+class Overpass:
+    """One delivered pass over an area."""
+
+    shot: Shot
+    """What is drawn."""
+    slot: int
+    """Number of its slot of five days: even ones are S2A's, odd ones S2B's."""
+    baseline: str
+    """Processing baseline of its products, `05.09`."""
+    offset_applied: bool
+    """What `earthsearch:boa_offset_applied` says of them."""
+    edge: tuple[float, int] | None = None
+    """Column (pixels of the ground, first row) of the swath's edge, and 1 where the data lie west of it, else -1; None
+    where the swath covers the whole ground."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """One item to write: a tile of a pass, as one processing baseline delivered it."""
+
+    area: Area
+    tile: str
+    """MGRS name, one of the area's."""
+    overpass: Overpass
+    """The pass that saw it."""
+    shot: Shot
+    """What is drawn: the overpass's, or the same with another misregistration."""
+    baseline: str
+    """Processing baseline, `05.09`."""
+    offset_applied: bool
+    """What `earthsearch:boa_offset_applied` says."""
+    sequence: int = 0
+    """0, or 1 for the second delivery of the same tile and pass."""
+    gain: float = 1.0
+    """Factor on the reflectance: deliveries differ a little in brightness."""
+
+    @property
+    def offset(self) -> int:
+        """What stands in the pixels besides reflectance × 10,000: 1000 from baseline 04.00 on, unless removed."""
+        return 1000 if self.baseline >= "04.00" and not self.offset_applied else 0
+
+    @property
+    def platform(self) -> str:
+        """`S2A` or `S2B`."""
+        return "S2A" if self.overpass.slot % 2 == 0 else "S2B"
+
+    @property
+    def reprocessed(self) -> bool:
+        """Whether the baseline is a later one than that of its day."""
+        return self.baseline > baseline_of(self.shot.time.date())
+
+    @property
+    def item_id(self) -> str:
+        """As Earth Search names items."""
+        return f"{self.platform}_{self.tile}_{self.shot.time:%Y%m%d}_{self.sequence}_L2A"
+
+
+def baseline_of(day: date) -> str:
+    """Processing baseline with which a day was first delivered."""
+    return next(name for first, name in reversed(_BASELINES) if first <= day)
+
+
+def plan_overpasses(area: Area, biome: Biome, plan: Plan, rng: np.random.Generator) -> list[Overpass]:
+    """The passes that were delivered, in the order of time, 5 or 10 days apart but for the gaps.
+
+    Args:
+        area: Where.
+        biome: Its climate.
+        plan: First and last day.
+        rng: Where chance comes from.
+    """
+    lon, lat = area.centre
+    span = (plan.last - plan.first).days + 1
+    start = datetime.combine(plan.first, time(), UTC) + timedelta(hours=_local_hour(lat) - lon / 15)
+    start += timedelta(days=int(rng.integers(0, min(5, span))))
+    levels = rng.uniform(-1, 1, size=plan.last.year - plan.first.year + 2)
+    wind, side = float(rng.uniform(0, 360)), int(rng.integers(0, 2)) * 2 - 1
+    overpasses: list[Overpass] = []
+    for slot in _plan_slots(span, rng):
+        when = (start + slot * _CYCLE + timedelta(seconds=int(rng.integers(-20, 21)))).replace(microsecond=0)
+        baseline, applied = _new_processing(when.date(), rng)
+        sky, haze, snow_line = new_weather(biome, when.month - 1, rng)
+        azimuth, elevation = sun_angles(when, lon, lat)
+        shot = Shot(
+            index=len(overpasses),
+            time=when,
+            sky=sky,
+            haze=haze,
+            snow_line=snow_line,
+            level=water_level(biome, when, levels[when.year - plan.first.year :][:2].tolist()),
+            wind=round((wind + 40 * float(rng.standard_normal())) % 360, 2),
+            sun_azimuth=round(azimuth, 6),
+            sun_elevation=round(elevation, 6),
+            shift=new_shift((0.1, 0.3) if _is_refined(baseline, when.date()) else (0.3, 1.2), rng),
+        )
+        at_edge, column = rng.random() < _AT_EDGE, float(rng.uniform(0.15, 0.95)) * area.shape[1]
+        overpasses.append(Overpass(shot, slot, baseline, applied, (column, side) if at_edge else None))
+    return overpasses
+
+
+def plan_products(
+    area: Area, overpasses: Sequence[Overpass], plan: Plan, rng: np.random.Generator
+) -> list[list[Product]]:
+    """Which tiles each pass delivered, and how: every way in which the offset of baseline 04.00 is met in catalogs.
+
+    Some tiles come twice: as first delivered (sequence 0: placed worse, a little brighter, with the offset of its own
+    baseline) and as processed anew (sequence 1). Both stay in the catalog, as they do in life.
+
+    Args:
+        area: Where.
+        overpasses: As `plan_overpasses` gives them.
+        plan: Says how many come twice.
+        rng: Where chance comes from.
+
+    Returns:
+        The products of each overpass; no pass is without any.
+    """
+    found: list[list[Product]] = []
+    for overpass in overpasses:
+        seen = swath(area, overpass)
+        tiles = [t for t in area.tiles if seen is None or cut_tile(area, t, seen, 2).mean() > 0.02]
+        lost, which = rng.random() < _TILE_LOST, int(rng.integers(0, 2))
+        tiles = [tiles[which]] if lost and len(tiles) == 2 else tiles
+        shot, baseline, applied = overpass.shot, overpass.baseline, overpass.offset_applied
+        found.append([Product(area, tile, overpass, shot, baseline, applied) for tile in tiles])
+    again = [(n, k) for n, products in enumerate(found) for k, p in enumerate(products) if p.reprocessed]
+    wanted = max(1, round(plan.twins * sum(map(len, found))))
+    older: dict[int, tuple[bool, tuple[float, float], float]] = {}  # of a pass: both of its tiles are alike
+    for m in sorted(rng.permutation(len(again))[:wanted].tolist()):
+        n, k = again[m]
+        late = replace(found[n][k], sequence=1)
+        if n not in older:
+            older[n] = bool(rng.random() < 0.5), new_shift((0.8, 1.2), rng), round(float(rng.uniform(1.02, 1.05)), 4)
+        applied, shift, gain = older[n]
+        baseline = baseline_of(late.shot.time.date())
+        found[n][k] = replace(
+            late,
+            sequence=0,
+            baseline=baseline,
+            offset_applied=applied and baseline >= "04.00",
+            shot=replace(late.shot, shift=shift),
+            gain=gain,
+        )
+        found[n].append(late)
+    return [products for products in found if products]
+
+
+def swath(area: Area, overpass: Overpass) -> NDArray[np.bool_] | None:
+    """Which 20 m pixels (H/2, W/2) of the ground a pass saw; None where it saw all.
+
+    The swath's edge runs along the track, whose angle with the meridian is asin(cos(inclination) / cos(latitude)).
+    assumed: without the earth's own turning, which adds two to four degrees.
+    """
+    if overpass.edge is None:
+        return None
+    column, side = overpass.edge
+    slope = math.tan(math.asin(min(-math.cos(_INCLINATION) / math.cos(math.radians(area.centre[1])), 0.9)))
+    y, x = np.mgrid[0 : area.shape[0] // 2, 0 : area.shape[1] // 2]
+    return np.asarray(side * (column / 2 - round(slope, 3) * y - x) > 0)
+
+
+def cut_tile(area: Area, tile: str, field: NDArray[T], gsd_px: int) -> NDArray[T]:
+    """A tile's part (..., h, w) of something on the whole ground (..., H, W).
+
+    Args:
+        area: Where.
+        tile: One of its tiles.
+        field: On pixels of 10 m or 20 m.
+        gsd_px: Pixels of 10 m on a side of the field's pixels, 1 or 2.
+    """
+    left = area.left(tile) // gsd_px
+    return field[..., left : left + area.tile_px // gsd_px]
+
+
+def _local_hour(lat: float) -> float:
+    """Mean local solar time of a descending pass at a latitude, hours: spherical, without the width of the swath."""
+    return _NODE_H - math.degrees(math.asin(math.tan(math.radians(lat)) / math.tan(_INCLINATION))) / 15
+
+
+def _plan_slots(span: int, rng: np.random.Generator) -> list[int]:
+    """Numbers of the slots of five days, in `span` days, that were delivered; one at least."""
+    gaps = []
+    for year in range(span // 365):
+        first = 365 * year + int(rng.integers(0, 365 - _GAP_DAYS[1]))
+        gaps.append((first, first + int(rng.integers(*_GAP_DAYS))))
+    slots, slot = [], 0
+    while slot * 5 + 4 < max(span, 5):
+        lost = rng.random() < _LOST or any(first <= slot * 5 < last for first, last in gaps)
+        if not lost:
+            slots.append(slot)
+        slot += 2 if rng.random() < _SKIPPED else 1
+    return slots or [0]
+
+
+def new_weather(biome: Biome, month: int, rng: np.random.Generator) -> tuple[str, float, float]:
+    """Sky, haze and snow line of a pass.
+
+    Args:
+        biome: Its climate.
+        month: 0 to 11.
+        rng: Where chance comes from.
+
+    Returns:
+        One of `SKIES`; haze as in `Shot.haze`; metres, infinite where no snow lies.
+    """
+    luck, kind = rng.random(), rng.random()
+    if luck < biome.clear[month]:  # assumed: the shares within clear and partly cloudy
+        sky = "clear" if kind < 0.75 else "hazy"
+    elif luck > 1 - biome.cloudy[month]:
+        sky = "overcast"
+    else:
+        sky = "cirrus" if kind < 0.25 else "cumulus" if kind < 0.65 else "broken"
+    haze = biome.haze * math.exp(0.35 * float(rng.standard_normal())) * (1.5 if sky == "hazy" else 1.0)
+    line, snowy = float(rng.uniform(*biome.snow_line)), rng.random() < biome.snow[month]
+    return sky, round(min(max(haze, 0.002), 0.03), 5), round(line, 1) if snowy else math.inf
+
+
+def water_level(biome: Biome, when: datetime, years: Sequence[float]) -> float:
+    """Water level above its mean, metres.
+
+    On the sea the tide: the constituents M2 (12.4206 h) and S2 (12 h) (Pugh and Woodworth 2014, Sea-Level Science,
+    chapter 4); a satellite that comes at one solar time sees S2 at one phase and M2 turn in 14.8 days. assumed:
+    amplitudes of 1.3 m and 0.4 m, of the order of those in the southern North Sea. Elsewhere the seasons: assumed,
+    highest in late spring, by 2 m in lakes (many are reservoirs) and 0.6 m in rivers, with wetter and drier years.
+
+    Args:
+        biome: Whether it has a sea, a lake, a southern winter.
+        when: UTC.
+        years: How wet the year and the next one begin, -1 to 1.
+    """
+    hours = (when - datetime(2021, 1, 1, tzinfo=UTC)).total_seconds() / 3600
+    if biome.sea:
+        turn = 2 * math.pi * hours
+        return round(1.3 * math.cos(turn / 12.4206012) + 0.4 * math.cos(turn / 12), 3)
+    through = (when.timetuple().tm_yday - 1) / 365.25
+    season = math.cos(2 * math.pi * (through - 0.37 - (0.5 if biome.south else 0.0)))
+    wet = years[0] + through * (years[1] - years[0])
+    return round((2.0 if biome.lake else 0.6) * (0.75 * season + 0.5 * wet), 3)
+
+
+def _new_processing(day: date, rng: np.random.Generator) -> tuple[str, bool]:
+    """Baseline, and whether the provider removed the offset; some days are processed anew: the date tells nothing."""
+    old, anew = day < _OFFSET_SINCE, rng.random()
+    baseline = baseline_of(day)
+    if anew < (0.35 if old else 0.10):  # assumed
+        baseline = "05.00" if old else "05.10"
+    return baseline, bool(rng.random() < 0.5 and baseline >= "04.00")
+
+
+def _is_refined(baseline: str, day: date) -> bool:
+    """Whether a product was placed by the Global Reference Image: new ones, and what was processed anew."""
+    return day >= _REFINED_SINCE or baseline >= "05.00"
+
+
+def new_shift(size: tuple[float, float], rng: np.random.Generator) -> tuple[float, float]:
+    """Misregistration down and right, pixels of 10 m, of a length between two.
+
+    Source: 95 % of the pairs within 12 m without refinement, within 3 m (one orbit) to 5 m with it:
+    https://www.cesbio.cnrs.fr/multitemp/a-first-peek-at-new-sentinel2-geometric-processing (ESA's quality reports).
+
+    Args:
+        size: Least and largest length, pixels.
+        rng: Where chance comes from.
+    """
+    length, turn = float(rng.uniform(*size)), float(rng.uniform(0, 2 * math.pi))
+    return round(length * math.cos(turn), 4), round(length * math.sin(turn), 4)

@@ -1,0 +1,191 @@
+"""The comparison with real pixels: what it measures on arrays whose answer is known, and that the command runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
+SPECTRA = {
+    "water": (0.03, 0.03, 0.02, 0.015, 0.01, 0.01),
+    "dense dark": (0.02, 0.04, 0.025, 0.25, 0.12, 0.06),
+    "dense bright": (0.04, 0.08, 0.05, 0.40, 0.24, 0.13),
+    "sparse": (0.07, 0.10, 0.12, 0.22, 0.28, 0.20),
+    "bare": (0.10, 0.13, 0.18, 0.23, 0.33, 0.28),
+    "built": (0.18, 0.19, 0.20, 0.23, 0.22, 0.20),
+}
+
+
+@pytest.fixture(autouse=True)
+def _bench(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(root / "bench"))
+
+
+def chips(pixels: np.ndarray, groups: np.ndarray | None = None, place: str = "real") -> Any:
+    from realism_read import Chips
+
+    own = np.arange(len(pixels)) if groups is None else groups
+    return Chips(BANDS, pixels.astype(np.float32), own.astype(np.int64), (place,) * len(pixels))
+
+
+def noise(count: int, smooth: float, seed: int) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    field = np.random.default_rng(seed).normal(size=(count, len(BANDS), 64, 64))
+    if smooth:
+        field = gaussian_filter(field, (0, 0, smooth, smooth), mode="wrap")
+    return 0.2 + 0.02 * field / field.std()
+
+
+def test_bands_of_20_m_are_doubled_as_in_the_real_chips() -> None:
+    from realism_read import double
+
+    fine = double(np.random.default_rng(0).integers(500, 4000, (16, 16)).astype(np.float32) / 10_000)
+    step = np.diff(fine, axis=1) * 10_000
+    within, between = step[:, 2:-1:2], step[:, 1::2]
+    assert fine.shape == (32, 32)
+    assert np.abs(within - (between[:, :-1] + between[:, 1:]) / 2).max() <= 2.01  # four roundings of half a count
+
+
+@pytest.mark.real_data
+def test_the_real_chips_are_bilinear(shared_data: Path) -> None:
+    from realism_read import read_real_chips
+
+    real = read_real_chips(shared_data).only(("B05", "B11", "B12"))
+    step = np.diff(real.pixels * 10_000, axis=3)
+    within, between = step[..., 2:-1:2], step[..., 1::2]
+    assert np.abs(within - (between[..., :-1] + between[..., 1:]) / 2).max() <= 2.01
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_land_cover_of_typical_spectra(name: str) -> None:
+    from realism_cover import CLASSES, cover_of
+
+    flat = np.broadcast_to(np.array(SPECTRA[name])[None, :, None, None], (1, 6, 64, 64))
+    assert {CLASSES[n] for n in np.unique(cover_of(chips(flat)))} == {name}
+
+
+def test_quantiles_ten_per_cent_off_differ_by_a_tenth() -> None:
+    from realism_cover import cover_of, differences, quantiles
+
+    flat = np.array(SPECTRA["dense dark"])[None, :, None, None] * (1 + 0.2 * (noise(4, 1, 0) - 0.2))
+    cover = cover_of(chips(flat))
+    found = differences(quantiles(chips(flat * np.exp(0.1)), cover), quantiles(chips(flat), cover))
+    assert found["all"] == pytest.approx(0.1, abs=0.005)
+    assert found["median_shift"]["dense dark"]["B08"] == pytest.approx(0.1, abs=0.005)
+
+
+def test_autocorrelation_and_slope_of_known_fields() -> None:
+    from realism_texture import autocorrelation, rings, slope
+
+    white, smooth = (noise(20, s, 1)[:, 0].astype(np.float32) for s in (0, 4))
+    assert np.abs(autocorrelation(white).mean(axis=0)).max() < 0.05
+    curve = autocorrelation(smooth).mean(axis=0)
+    assert curve[0] == pytest.approx(np.exp(-1 / (4 * 4**2)), abs=0.02)  # of a Gaussian filter of spread 4
+    assert (np.diff(curve[:7]) < 0).all()
+    assert abs(slope(rings(white)).mean()) < 0.1
+    assert slope(rings(smooth)).mean() < -3
+
+
+def test_both_sides_match_and_folds_part_no_group() -> None:
+    from realism_classifier import match
+
+    kinds = np.repeat([0, 1, 2], [20, 30, 3]), np.repeat([0, 1, 2], [40, 10, 30])
+    sides = [chips(noise(len(k), 0, n), np.arange(len(k)) // 3) for n, k in enumerate(kinds)]
+    found = match(sides[0], sides[1], (kinds[0].astype(np.int8), kinds[1].astype(np.int8)), 0)
+    for side in (0, 1):
+        assert np.bincount(found.kind[found.simulated == side]).tolist() == [20, 10]
+    for group in np.unique(found.group):
+        assert len(np.unique(found.fold[found.group == group])) == 1
+        assert len(np.unique(found.simulated[found.group == group])) == 1
+
+
+@pytest.mark.parametrize(("smooth", "low", "high"), [(0.6, 0.9, 1.0), (0.0, 0.3, 0.7)])
+def test_classifiers_tell_sides_apart_where_they_differ_only(smooth: float, low: float, high: float) -> None:
+    from realism_classifier import accuracy, line_scores, match, single_numbers
+    from realism_texture import features
+
+    kind = np.zeros(30, np.int8)
+    sides = chips(noise(30, 0, 0)), chips(noise(30, smooth, 1), place="area")
+    found = match(*sides, (kind, kind), 0)
+    tables = features(found.chips)
+    score = accuracy([line_scores(np.stack(list(tables["finest scale"].values()), 1), found)], [found])
+    assert low <= score["accuracy"] <= high
+    assert score["low"] <= score["accuracy"] <= score["high"]
+    best = float(single_numbers(found, tables)[0]["auc"])
+    assert (abs(best - 0.5) > 0.49) == (smooth > 0)
+
+
+def test_the_network_learns_a_difference_in_texture() -> None:
+    from realism_classifier import accuracy, cnn_scores, match
+
+    kind = np.zeros(32, np.int8)
+    found = match(chips(noise(32, 0, 0)), chips(noise(32, 1.5, 1), place="area"), (kind, kind), 0)
+    scores = cnn_scores(found.chips.pixels[:, :2], found, 0, folds=1, epochs=6)
+    assert np.isfinite(scores).sum() == (found.fold == 0).sum()
+    assert accuracy([scores], [found])["accuracy"] > 0.8
+
+
+def test_season_has_the_scatter_that_was_put_in() -> None:
+    from realism_read import Series
+    from realism_time import season, skies
+
+    days = tuple(date(2020, 1, 1) + timedelta(days=8 * n) for n in range(137))
+    doy = np.array([d.timetuple().tm_yday for d in days])
+    ndvi = 0.65 + 0.2 * np.cos((doy - 190) / 365 * 2 * np.pi)
+    values = ndvi[:, None] + np.random.default_rng(0).normal(0, 0.03, (137, 300))
+    clear = np.r_[np.zeros(34), np.full(103, 1)]
+    one = Series("a", "", False, days, values.astype(np.float32), np.ones(300, bool), clear.astype(np.float32))
+    found = season([one])
+    assert found is not None
+    assert found["of_pixels"] == pytest.approx(0.03, abs=0.003)
+    assert found["of_dates"] < 0.02
+    assert skies([one])["share"]["overcast (under 10 % clear)"] == pytest.approx(34 / 137, abs=0.001)
+
+
+def test_dnbr_of_an_archive_is_higher_inside(small_archive: Path) -> None:
+    from realism_read import open_places, read_archive
+    from realism_time import fire_summary, simulated_fires
+
+    places = open_places(small_archive.parent)
+    rows = simulated_fires(small_archive.parent, places)
+    summary = fire_summary(rows)
+    assert summary["more_inside"] == len(rows) == 1
+    found, series = read_archive(small_archive.parent, places, np.random.default_rng(0), 20)
+    assert found.pixels.shape[2:] == (64, 64)
+    assert 0 < found.pixels.min() < found.pixels.max() < 1.6
+    assert len(series[0].days) == len(series[0].clear) > 6
+
+
+def test_a_sheet_with_real_pixels_stays_out_of_the_repository(small_archive: Path, root: Path, tmp_path: Path) -> None:
+    import event_sheet
+
+    from stac.errors import DataError
+
+    with pytest.raises(DataError, match="outside the repository"):
+        event_sheet.main(["--archive", "x", "--real", "y", "--out", str(root / "docs" / "x.png")])
+    out = tmp_path / "events.png"
+    assert event_sheet.main(["--archive", str(small_archive.parent), "--out", str(out)]) == 0
+    assert out.stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_the_command_writes_figures_page_and_plots(demo_archive: Path, shared_data: Path, tmp_path: Path) -> None:
+    import realism
+
+    out = tmp_path / "simulated-archive"
+    arguments = ["--archive", str(demo_archive.parent), "--real", str(shared_data), "--out", str(out), "--quick"]
+    assert realism.main(arguments) == 0
+    report = json.loads((out / "after.json").read_text())
+    assert {"real", "simulated"} == report["quantiles"].keys()
+    page = out.with_suffix(".md").read_text()
+    for plot in out.glob("*.png"):
+        assert f"simulated-archive/{plot.name}" in page
+        assert plot.stat().st_size < 150_000
+    assert len(list(out.glob("*.png"))) == 5
