@@ -59,4 +59,5 @@ clean:
 gpu: $(TEST_READY)
 	$(BIN)/python -m pytest -m gpu -ra tests
 	$(BIN)/python bench/embed.py
+	$(BIN)/python bench/stream.py
 	$(BIN)/python bench/search.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from stac.simulate import simulate_archive
 
 from .manifest import STORE_VERSION, Manifest
 from .pipeline import build_store
-from .plan import PLAN, BuildConfig
+from .plan import ITEMS, PLAN, BuildConfig
 
 DEMO_CHIP_SIZE = 32
 """Pixels: 320 m, small enough that one clear-cut fills a chip."""
@@ -45,7 +46,7 @@ def demo_config(store: Path, *, progress: bool = False) -> BuildConfig:
 
 
 def build_demo(config: BuildConfig, *, progress: bool = False, retry_missing: bool = False) -> Manifest:
-    """Build the demo store; one of another version of the layout is set aside first, under another name.
+    """Build the demo store; one of another version, or of an older archive, is set aside first, under another name.
 
     Args:
         config: As `demo_config` gives it.
@@ -56,16 +57,34 @@ def build_demo(config: BuildConfig, *, progress: bool = False, retry_missing: bo
         DataError: The store's folder holds something else.
         OSError: The disk is full.
     """
-    plan = Path(config.store) / PLAN
-    if plan.is_file():
-        try:
-            version = json.loads(plan.read_text(encoding="utf-8"))["version"]
-        except (ValueError, KeyError, TypeError):
-            version = STORE_VERSION  # damaged: left to the build, which says so
-        if version != STORE_VERSION:
-            store = Path(config.store)
-            store.rename(store.with_name(f"{store.name}-version-{version}-{time.time_ns()}"))  # nothing is deleted
+    store = Path(config.store)
+    version = _version(store)
+    if version != STORE_VERSION or _is_outdated(store, Path(config.catalog)):
+        store.rename(store.with_name(f"{store.name}-version-{version}-{time.time_ns()}"))  # nothing is deleted
     return build_store(config, progress=progress, retry_missing=retry_missing)
+
+
+def _version(store: Path) -> int:
+    """Layout version of a store; the present one where nothing readable stands there: the build says what is wrong."""
+    try:
+        return int(json.loads((store / PLAN).read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return STORE_VERSION
+
+
+def _is_outdated(store: Path, catalog: Path) -> bool:
+    """Whether a store was built from another archive than the one that stands at its catalog now."""
+    try:
+        item = json.loads((store / ITEMS).read_text(encoding="utf-8"))["features"][0]
+        name = str(item["id"])
+        (file,) = catalog.parent.glob(f"*/{glob.escape(name)}/{glob.escape(name)}.json")
+        found = json.loads(file.read_text(encoding="utf-8"))
+        # Dates are written otherwise when an item is saved; the shares of each class tell archives apart.
+        return any(item["properties"].get(key) != value for key, value in found["properties"].items() if ":" in key)
+    except ValueError as err:
+        return not isinstance(err, json.JSONDecodeError)  # no such item there
+    except (OSError, KeyError, IndexError, TypeError):
+        return False  # no store yet, or damaged: left to the build
 
 
 def archive_bounds(catalog: Path) -> tuple[float, float, float, float]:

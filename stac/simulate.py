@@ -40,6 +40,9 @@ def simulate_archive(out: Path, *, size: str = "demo", seed: int = 0, progress: 
         DataError: The size is unknown, or the folder holds something else.
         OSError: The disk is full, or the folder cannot be written.
     """
+    if size == "stream":
+        found = "size 'stream' is drawn in memory, series by series"
+        raise DataError(found, "demo or benchmark, which are files", "use encoder.stream in Python, or bench/stream.py")
     if size not in SIZES:
         raise DataError(f"size '{size}'", " or ".join(SIZES), "choose one of these sizes")
     if seed < 0:

@@ -155,7 +155,7 @@ def test_dnbr_of_an_archive_is_higher_inside(small_archive: Path) -> None:
     places = open_places(small_archive.parent)
     rows = simulated_fires(small_archive.parent, places)
     summary = fire_summary(rows)
-    assert summary["more_inside"] == len(rows) == 1
+    assert summary["more_inside"] == len(rows) >= 1
     found, series = read_archive(small_archive.parent, places, np.random.default_rng(0), 20)
     assert found.pixels.shape[2:] == (64, 64)
     assert 0 < found.pixels.min() < found.pixels.max() < 1.6

@@ -1,0 +1,105 @@
+"""Measure the stream of simulated series: chips a second drawn, on the GPU where there is one, else on the CPU.
+
+    python bench/stream.py
+    python bench/stream.py --device cpu --batch 32 --seconds 10 --json stream.json
+
+A chip is one date of one series, 64 px, ten bands, with its classification and truth, int16 on the device. Prints its
+context and, last, one JSON object. As the limit to compare with, the same run measures how fast the device copies
+memory: drawing a chip cannot cost less than writing it once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from encoder.encoders import norm_device
+from encoder.stream import SimulatedStream, StreamConfig
+from encoder.stream_country import CountryConfig
+from stac.errors import exit_code
+
+
+def calls_per_second(call: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """Mean over the calls that fit into some seconds, after two to warm up."""
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    call()
+    call()
+    wait()
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        call()
+        wait()
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def measure(config: StreamConfig, device: torch.device, seconds: float) -> dict[str, object]:
+    """Rates of one configuration."""
+    start = time.perf_counter()
+    stream = SimulatedStream(config, device)
+    made = time.perf_counter() - start
+    chips = config.batch * config.dates
+    rate = chips * calls_per_second(stream.draw, device, seconds)
+    images = stream.draw().images
+    copies = chips * calls_per_second(images.clone, device, min(seconds, 3.0))
+    return {
+        "chip": f"{config.chip_size} px, {images.shape[2]} bands",
+        "series": config.batch,
+        "dates": config.dates,
+        "grounds": len(config.country.biomes),
+        "made_s": round(made, 1),
+        "chips_s": round(rate, 1),
+        "mpix_s": round(rate * config.chip_size**2 * images.shape[2] / 1e6, 1),
+        "copies_s": round(copies, 1),
+        "part_of_copying": round(rate / copies, 5),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--batch", type=int, help="series a batch (default: 16 on a CPU, 512 on a GPU)")
+    parser.add_argument("--dates", type=int, default=8)
+    parser.add_argument("--chip-size", type=int, default=64)
+    parser.add_argument("--biomes", nargs="+", help="default: two on a CPU, all on a GPU")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args(argv)
+    device = torch.device(norm_device(args.device))
+    small = device.type == "cpu"
+    biomes = tuple(args.biomes or (("temperate", "mediterranean") if small else CountryConfig().biomes))
+    config = StreamConfig(
+        country=CountryConfig(biomes=biomes, ground_px=384 if small else 512),
+        chip_size=args.chip_size,
+        dates=args.dates,
+        batch=args.batch or (16 if small else 512),
+    )
+    context = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}"
+        + ("" if small else f", {torch.cuda.get_device_name(device)}"),
+        "torch": torch.__version__,
+        "device": device.type,
+    }
+    print(json.dumps(context))
+    result = {**context, **measure(config, device, args.seconds)}
+    print(json.dumps(result, indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main))
