@@ -77,7 +77,7 @@ def simulated_pairs(archive: Path, examples: int) -> Iterator[Pair]:
 
 
 def _simulated_pair(place: Place, outline: BaseGeometry, says: dict[str, Any], days: Mapping[date, Any]) -> Pair | None:
-    """One event in a square around it; None where less than nine tenths are clear, or the square leaves the area."""
+    """One event in a square around it; None where less than nine tenths are clear, or much lies outside the area."""
     epsg = place_block(place).lattice.epsg
     shape = to_metres(outline, epsg)
     west, south, east, north = shape.bounds
@@ -89,7 +89,7 @@ def _simulated_pair(place: Place, outline: BaseGeometry, says: dict[str, Any], d
     for key in ("before_date", "after_date"):
         day = date.fromisoformat(says[key])
         found = read_day(block, day, days[day], bands) if day in days else None
-        if found is None or np.isin(found["scl"], CLEAR_SCL).mean() < 0.9 or (found["B02"] > 0).mean() < 0.98:
+        if found is None or np.isin(found["scl"], CLEAR_SCL).mean() < 0.9 or (found["B02"] > 0).mean() < 0.85:
             return None
         layers.append(found)
     title = f"{says['class'].replace('_', ' ')}, simulated {place.biome}".rstrip()

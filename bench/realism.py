@@ -26,11 +26,11 @@ from realism_classifier import (
     FOLDS,
     Match,
     accuracy,
-    both,
     cnn_scores,
     line_scores,
     match,
     single_numbers,
+    standardise,
     views,
 )
 from realism_cover import CLASSES, KINDS, cover_of, differences, kind_of, quantiles, shares
@@ -108,12 +108,21 @@ def tell_apart(sides: dict[str, Chips], kinds: dict[str, NDArray[np.int8]], *, q
     drawn = [match(sides["real"], sides["simulated"], pair, seed) for seed in range(runs)]
     logs = [np.log(np.maximum(found.chips.pixels, 0.002)) for found in drawn]
     epochs = 2 if quick else EPOCHS
-    nets = [cnn_scores(both(x), found, n, epochs=epochs) for n, (x, found) in enumerate(zip(logs, drawn, strict=True))]
+    nets = {
+        "levels as they are": [
+            cnn_scores(x, found, n, epochs=epochs) for n, (x, found) in enumerate(zip(logs, drawn, strict=True))
+        ],
+        "each chip and band standardised": [
+            cnn_scores(standardise(x), found, n, epochs=epochs)
+            for n, (x, found) in enumerate(zip(logs, drawn, strict=True))
+        ],
+    }
+    together = [np.sum(scores, axis=0) for scores in zip(*nets.values(), strict=True)]
     report: dict[str, Any] = {
         "composition": composition(drawn[0]),
-        "cnn": accuracy(nets, drawn),
+        "cnn": accuracy(together, drawn),
         "groups": {},
-        "views": {},
+        "views": {name: accuracy(scores, drawn) for name, scores in nets.items()},
     }
     say(f"network on everything: {report['cnn']['accuracy']:.3f}")
     tables = [features(found.chips) for found in drawn]

@@ -1,8 +1,9 @@
 """Classifiers that tell simulated chips from real ones, and what they need for it.
 
-A small CNN sees the chips; plain logistic regressions see numbers that a person can name. Folds part groups (clusters
-of real chips that look like one scene; simulated areas, or squares of one area), so a held-out chip has no neighbour in
-training. Both sides hold the same number of chips of each kind. Intervals draw groups with replacement.
+Two small CNNs see the chips, as they are and standardised, and vote; plain logistic regressions see numbers that a
+person can name. Folds part groups (clusters of real chips that look like one scene; simulated areas, or squares of one
+area), so a held-out chip has no neighbour in training. Both sides hold the same number of chips of each kind. Intervals
+draw groups with replacement.
 """
 
 from __future__ import annotations
@@ -210,12 +211,10 @@ def accuracy(scores: Sequence[NDArray[np.float64]], matches: Sequence[Match]) ->
 
 
 def views(bands: Sequence[str]) -> dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
-    """What is shown to the net of log reflectance: a level, no level, no fine scale, one band."""
+    """Parts of log reflectance that are shown to a net: no fine scale, nothing else, no texture, one band."""
     found: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
-        "levels as they are": lambda x: x,
         "blurred (nothing below 50 m)": lambda x: gaussian_filter(x, (0, 0, BLUR, BLUR)),
         "fine scale only (blurred taken off)": lambda x: x - gaussian_filter(x, (0, 0, BLUR, BLUR)),
-        "each chip and band standardised": standardise,
         "level only (chip means)": lambda x: np.broadcast_to(x.mean(axis=(2, 3), keepdims=True), x.shape).copy(),
     }
     for n, band in enumerate(bands):
@@ -223,23 +222,13 @@ def views(bands: Sequence[str]) -> dict[str, Callable[[NDArray[np.float32]], NDA
     return found
 
 
-def both(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 2C, H, W) levels as they are, and each chip and band standardised: what the headline's net sees.
-
-    measured: on either alone a net this small, from 300 chips, is less sure (first generator: 0.92 and 0.98).
-    """
-    return np.concatenate([x, standardise(x)], axis=1)
-
-
 def standardise(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Every band of every chip to mean 0 and spread 1."""
     return np.asarray((x - x.mean(axis=(2, 3), keepdims=True)) / (x.std(axis=(2, 3), keepdims=True) + 1e-3), np.float32)
 
 
-def single_numbers(
-    found: Match, tables: Mapping[str, Mapping[str, NDArray[np.float64]]], most: int = 20
-) -> list[dict[str, object]]:
-    """The numbers that tell the sides apart best, one by one: AUC within each kind of chip, averaged by its size."""
+def single_numbers(found: Match, tables: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> list[dict[str, object]]:
+    """How well each number tells the sides apart, the best first: mean AUC within each kind of chip."""
     rows = []
     for group, table in tables.items():
         for name, values in table.items():
@@ -257,4 +246,4 @@ def single_numbers(
                 for side, word in enumerate(("real", "simulated"))
             }
             rows.append({"number": name, "group": group, "auc": round(auc, 3), **sides})
-    return sorted(rows, key=lambda row: -abs(float(str(row["auc"])) - 0.5))[:most]
+    return sorted(rows, key=lambda row: -abs(float(str(row["auc"])) - 0.5))

@@ -31,10 +31,11 @@ real chips show. Bands of 20 m come to 10 m bilinear, as in the real chips (meas
 
 ## Can a classifier tell them apart?
 
-A network of 50,000 weights sees whole chips of 64 px: log reflectance, as it is and standardised within each chip.
-There are as many *simulated* as *real* ones of each kind of chip; held-out chips come from groups (scenes, areas) that
-it was not trained on. 0.5 means that it cannot tell. Intervals are 95 %, over groups. The lines below the first say
-what it needs: networks on parts of what there is (three of five folds), plain classifiers on numbers with a name.
+Two networks of 48,000 weights each see whole chips of 64 px and vote: one log reflectance as it is, one the same with
+each band of each chip standardised (alone, either misses what the other sees). There are as many *simulated* as *real*
+chips of each kind; held-out chips come from groups (scenes, areas) that were not trained on; three draws, five folds.
+0.5 means that they cannot tell. Intervals are 95 %, over groups. The other lines say what is needed for it: networks on
+parts (one draw, three folds), plain classifiers on numbers with a name.
 
 {accuracies}
 
@@ -45,6 +46,10 @@ What gives a chip away, one number at a time (AUC within each kind of chip: 0.5 
 {numbers}
 
 {composition}
+
+### The three worst, before and after
+
+{worst}
 
 ## Reflectance by band and land cover
 
@@ -90,6 +95,22 @@ Share of dates by how much of the place was clear.
 {skies}
 """
 
+WORST: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "1. *Fine texture.* Bands of 10 m were too smooth below 40 m, those of 20 m too sharp for theirs.",
+        ("B08 power at 28 m", "B02 power at 28 m", "B11 power at 28 m"),
+    ),
+    (
+        "2. *Bands too alike.* Visible and short-wave infrared bands rose and fell as one.",
+        ("B04 B12 correlation", "B03 B11 correlation", "B04 B11 correlation"),
+    ),
+    (
+        "3. *Too much blue.* It was bright against green and infrared, over vegetation and water.",
+        ("log B03/B02 median", "log B11/B02 median", "log B08/B02 median"),
+    ),
+)
+"""Hand-written, from the first generator's figures: what gave it away, and the numbers that show it."""
+
 
 def write_page(reports: Reports, out: Path) -> None:
     """Write the page beside the folder of plots."""
@@ -100,6 +121,7 @@ def write_page(reports: Reports, out: Path) -> None:
         accuracies=_accuracies(reports),
         numbers=_both_numbers(reports),
         composition=_composition(reports),
+        worst=_worst(reports),
         bands=_differences(reports, "band"),
         covers=_differences(reports, "class"),
         slopes=_slopes(reports, sides),
@@ -121,11 +143,10 @@ def _archives(reports: Reports) -> str:
     lines = []
     for label, report in reports.items():
         says = report["archive"]
-        areas = ", ".join(f"{a['name']}" + (f" ({a['biome']})" if a["biome"] else "") for a in says["areas"])
+        names = [f"{a['name']} ({a['biome']})" for a in says["areas"] if a["chips_used"] and a["biome"]]
+        areas = f" of {', '.join(names)}" if names else ""
         stamp = f"size `{says.get('size')}`, seed {says.get('seed')}, version {says.get('version')}"
-        lines.append(
-            f"- *Simulated, {label}*: {stamp}; {len(report['bands'])} bands; {says['chips']} chips of {areas}."
-        )
+        lines.append(f"- *Simulated, {label}*: {stamp}; {len(report['bands'])} bands; {says['chips']} chips{areas}.")
     return "\n".join(lines)
 
 
@@ -137,7 +158,9 @@ def _range(found: Mapping[str, Any] | None) -> str:
 def _accuracies(reports: Reports) -> str:
     """The network, the parts of what it sees, and the groups of numbers, the most telling first."""
     last = list(reports.values())[-1]["classifier"]
-    rows: list[list[str]] = [["**network, all bands**", *(_range(r["classifier"]["cnn"]) for r in reports.values())]]
+    rows: list[list[str]] = [
+        ["**both networks, all bands**", *(_range(r["classifier"]["cnn"]) for r in reports.values())]
+    ]
     for part, word in (("views", "network on"), ("groups", "plain classifier on")):
         for name in sorted(last[part], key=lambda n, p=part: -last[p][n]["accuracy"]):  # type: ignore[misc]
             rows.append([f"{word}: {name}", *(_range(r["classifier"][part].get(name)) for r in reports.values())])
@@ -156,6 +179,21 @@ def _numbers(report: Mapping[str, Any]) -> str:
 def _both_numbers(reports: Reports) -> str:
     """The same, one table for each archive."""
     return "\n\n".join(f"*Simulated, {label}:*\n\n{_numbers(report)}" for label, report in reports.items())
+
+
+def _worst(reports: Reports) -> str:
+    """The numbers behind the three worst give-aways of the first generator, in every archive."""
+    parts = []
+    for title, numbers in WORST:
+        rows = []
+        for name in numbers:
+            for label, report in reports.items():
+                found = next((r for r in report["classifier"]["numbers"] if r["number"] == name), None)
+                if found:
+                    values = (f"{found[key]:.3g}" for key in ("real median", "simulated median"))
+                    rows.append([name, label, *values, f"{found['auc']:.2f}"])
+        parts.append(f"{title}\n\n{table(['number', 'archive', 'median, real', 'median, simulated', 'AUC'], rows)}")
+    return "\n\n".join(parts)
 
 
 def _composition(reports: Reports) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from realism_texture import LAGS
 
 Reports = Mapping[str, Any]
@@ -39,8 +41,10 @@ def draw_plots(reports: Reports, out: Path) -> None:
         ("fires", draw_fires),
         ("classifier", draw_classifier),
     ):
-        figure = draw(reports)
-        figure.savefig(out / f"{name}.png", dpi=DPI, metadata={"Software": None})
+        image = io.BytesIO()
+        draw(reports).savefig(image, dpi=DPI)
+        palette = Image.open(image).convert("RGB").quantize(64)  # a third of the size
+        palette.save(out / f"{name}.png", optimize=True)
 
 
 def draw_reflectance(reports: Reports) -> Figure:
@@ -131,7 +135,7 @@ def _draw_bars(ax: Axes, rows: list[dict[str, Any]], word: str, start: int, side
 
 def draw_classifier(reports: Reports) -> Figure:
     """Accuracy of everything that tells the sides apart, with 95 % intervals."""
-    names: list[tuple[str, str]] = [("cnn", "network, all bands")]
+    names: list[tuple[str, str]] = [("cnn", "both networks, all bands")]
     last = list(reports.values())[-1]["classifier"]
     names += [("views", name) for name in last["views"]] + [("groups", name) for name in last["groups"]]
     figure = Figure(figsize=(8, 0.27 * len(names) + 1), layout="constrained")

@@ -65,8 +65,8 @@ class Country:
     slots: int
     """How many days a series may be seen on: day 0, `SLOT_DAYS`, …"""
     layers: Mapping[str, Tensor]
-    """(G, H, W) each: `cover` int32; `moist`, `texture`, `tint`, `height`, `east`, `north`, `shore`, `strength`,
-    `onset` float32; `zone` uint8; `which` int32, the change that a pixel belongs to, -1 for none."""
+    """(G, H, W) each: `cover` int32; `moist`, `texture`, `tint`, `dryness`, `height`, `east`, `north`, `shore`,
+    `strength`, `onset` float32; `zone` uint8; `which` int32, the change that a pixel belongs to, -1 for none."""
     tables: Tables
     width: int
     """Rows of `tables` for one ground and day."""
@@ -200,7 +200,7 @@ def _stack(grounds: Sequence[Ground], changes: Sequence[Sequence[Change]]) -> di
     return {**out, "strength": strength, "onset": onset, "zone": zone, "which": which}
 
 
-_FIELDS = ("moist", "texture", "tint", "shore")
+_FIELDS = ("moist", "texture", "tint", "dryness", "shore")
 _RELIEF = ("height", "east", "north")
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from stac.simulation.classify import classify
 from stac.simulation.covers import BANDS, BANDS_20M, SEA, WATER
 from stac.simulation.light import lay_light, shade
-from stac.simulation.optics import add_noise, blur_and_shift, reference, to_10m, to_20m, to_dn
+from stac.simulation.optics import BLUR_20M, add_noise, blur_and_shift, reference, to_10m, to_20m, to_dn
 from stac.simulation.render import Lookup, draw_ground, lay_changes, lay_flames, lay_snow, lay_water
 from stac.simulation.sky import lay_sky
 from stac.simulation.spectra import MATERIAL_SPECTRA
@@ -132,7 +132,7 @@ def draw_images(country: Country, canvases: Canvases, scene: Scene, noise: torch
     down, right = drift[0] + scene.shift[:, :1], drift[1] + scene.shift[:, 1:]
     fine = blur_and_shift(image[:, list(_FINE)], down[:, list(_FINE)], right[:, list(_FINE)])
     coarse = to_20m(image[:, list(_COARSE)])
-    coarse = blur_and_shift(coarse, down[:, list(_COARSE)] / 2, right[:, list(_COARSE)] / 2)
+    coarse = blur_and_shift(coarse, down[:, list(_COARSE)] / 2, right[:, list(_COARSE)] / 2, BLUR_20M)
     half = windows.side // 2
     sky = new_sky(canvases, scene.weather, place, half)
     burning = scene.burns & (scene.age >= 0) & (scene.age <= scene.span)
@@ -163,7 +163,8 @@ def _draw_ground(
     device = scene.row.device
     cover, texture = windows("cover").long(), windows("texture")
     rows = country.season_row(scene.ground, scene.slot)
-    image = draw_ground(rows[:, None, None] + cover, windows("moist"), texture, windows("tint"), country.tables)
+    fields = windows("moist"), texture, windows("tint"), windows("dryness")
+    image = draw_ground(rows[:, None, None] + cover, *fields, country.tables)
     wet = wet_covers(country.width, device)[cover]
     water = level_water(_spectrum(country, rows, scene))
     mud = torch.from_numpy(MATERIAL_SPECTRA["mud"]).to(device)

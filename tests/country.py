@@ -46,7 +46,7 @@ def new_country(biome: str = "temperate") -> Ground:
     relief = Relief(height, east.astype(np.float32), (-south).astype(np.float32), drainage.astype(np.float32))
     tint = new_noise(SHAPE, rng, 2.0, 60, 4)
     shore = np.full(SHAPE, np.inf, dtype=np.float32)
-    return Ground(biome, relief, cover, tint, tint, tint, shore, fields)
+    return Ground(biome, relief, cover, tint, tint, tint, tint, shore, fields)
 
 
 def new_survey(ground: Ground) -> Survey:

@@ -73,8 +73,9 @@ def test_skies_snow_and_haze_follow_the_biome():
     assert len(snow["boreal"]) > 20
     assert all(shot.time.month not in (7, 8) for shot in snow["boreal"])
     haze = [o.shot.haze for o in overpasses("rainforest")]
-    assert 0.002 <= min(haze) < np.median(haze) < max(haze) <= 0.03
-    assert np.median(haze) == pytest.approx(BIOMES["rainforest"].haze, rel=0.3)
+    assert -0.004 <= min(haze) < 0 < max(haze) <= 0.03
+    hazy = [o.shot.haze for seed in range(4) for o in overpasses("rainforest", seed) if o.shot.sky == "hazy"]
+    assert np.median(hazy) == pytest.approx(BIOMES["rainforest"].haze, rel=0.3)
 
 
 def test_the_sun_stands_lower_in_winter_and_in_the_north_of_southern_skies():

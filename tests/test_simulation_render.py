@@ -22,7 +22,9 @@ def as_torch(value):
 @pytest.fixture
 def fields():
     rng = np.random.default_rng(5)
-    normal = {name: rng.standard_normal(SHAPE, dtype=np.float32) for name in ("moist", "texture", "tint", "noise")}
+    normal = {
+        name: rng.standard_normal(SHAPE, dtype=np.float32) for name in ("moist", "texture", "tint", "dryness", "noise")
+    }
     normal["cover"] = rng.integers(0, len(COVERS), SHAPE).astype(np.int16)
     return normal
 
@@ -49,7 +51,7 @@ def flat_image(level=0.2, shape=SHAPE):
 
 
 def draw(fields, tables):
-    return draw_ground(fields["cover"], fields["moist"], fields["texture"], fields["tint"], tables)
+    return draw_ground(fields["cover"], fields["moist"], fields["texture"], fields["tint"], fields["dryness"], tables)
 
 
 def test_a_batch_is_its_images_one_by_one(fields, tables):
@@ -72,13 +74,14 @@ def test_one_table_may_serve_a_batch(fields, tables):
     np.testing.assert_array_equal(whole[2], draw({k: v[2] for k, v in fields.items()}, first))
 
 
-def test_ground_without_texture_has_the_spectrum_of_its_cover(tables):
-    zero = np.zeros((4, 4), dtype=np.float32)
+def test_ground_has_the_spectrum_of_its_cover_on_average(tables):
+    zero = np.zeros((200, 200), dtype=np.float32)
     season = one(tables, 0)
-    image = draw_ground(np.full((4, 4), BARE, dtype=np.int16), zero, zero, zero, season)
+    texture = np.random.default_rng(1).standard_normal((200, 200), dtype=np.float32)
+    image = draw_ground(np.full((200, 200), BARE, dtype=np.int16), zero, texture, zero, zero, season)
     green = season.green[BARE]
     want = season.poor[BARE] + green * (season.rich[BARE] - season.poor[BARE])
-    np.testing.assert_allclose(image[:, 1, 2], want, rtol=1e-5)
+    np.testing.assert_allclose(image.mean(axis=(1, 2)), want, rtol=2e-3)  # texture moves no mean
 
 
 def test_texture_darkens_all_bands_and_moisture_greens_what_is_eager(tables):
@@ -87,13 +90,16 @@ def test_texture_darkens_all_bands_and_moisture_greens_what_is_eager(tables):
     season = one(tables, 0)
     season.green = np.full(len(COVERS), 0.5, dtype=np.float32)
     season.eager = np.where(np.arange(len(COVERS)) == BROADLEAF, 0.5, 0).astype(np.float32)
-    plain = draw_ground(cover, zero, zero, zero, season)
-    dark = draw_ground(cover, zero, -ones, zero, season)
+    plain = draw_ground(cover, zero, zero, zero, zero, season)
+    dark = draw_ground(cover, zero, -ones, zero, zero, season)
     assert (dark < plain).all()
-    near, red = BANDS.index("B08"), BANDS.index("B04")
-    assert dark[near, 0, 0] / plain[near, 0, 0] > dark[red, 0, 0] / plain[red, 0, 0]
-    moist = draw_ground(cover, ones, zero, zero, season)
+    near = BANDS.index("B08")
+    moist = draw_ground(cover, ones, zero, zero, zero, season)
     assert (moist[near] > plain[near]).all()
+    dry = draw_ground(cover, zero, zero, zero, ones, season)
+    gain = (dry / plain)[:, 0, 0]
+    assert BANDS[int(gain.argmax())] == "B12"  # water absorbs there most
+    assert gain[near] < 1 < gain[BANDS.index("B11")]
 
 
 @pytest.fixture

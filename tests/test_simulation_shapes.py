@@ -281,6 +281,7 @@ def test_ground_without_lakes_rivers_towns_or_roads_has_fewer_classes(ground: Gr
         flat,
         flat,
         flat,
+        flat,
         ground.shore,
         ground.fields,
     )

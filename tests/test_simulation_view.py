@@ -38,7 +38,7 @@ def ground():
     relief = Relief(height, east.astype(np.float32), -south.astype(np.float32), np.zeros(SHAPE, np.float32))
     moist, texture, tint = (new_noise(SHAPE, rng, beta, 40) for beta in (2.0, 0.5, 2.0))
     none = Fields(np.zeros((1, 0), np.int64), np.zeros(0), np.zeros(0))
-    return Ground(BIOME.name, relief, cover, moist, texture, tint, shore, none)
+    return Ground(BIOME.name, relief, cover, moist, texture, tint, tint, shore, none)
 
 
 @pytest.fixture(scope="module")

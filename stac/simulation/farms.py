@@ -205,7 +205,7 @@ def _number_fields(
     for year in range(1, YEARS):
         stay = np.isin(crop[year - 1], LASTING) | (rng.random(count) < 0.3)
         crop[year] = np.where(stay, crop[year - 1], rng.choice(kinds, count, p=yearly / yearly.sum()))
-    return Fields(crop, rng.normal(0, 8, count), np.clip(rng.normal(1, 0.14, count), 0.65, 1.4))
+    return Fields(crop, rng.normal(0, 8, count), np.clip(rng.normal(1, 0.22, count), 0.55, 1.7))
 
 
 def _draw_edges(

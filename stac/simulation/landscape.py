@@ -18,7 +18,7 @@ from .noise import blur, new_noise, smooth_step
 from .parcels import Pattern, new_districts, new_parcels
 from .relief import Drainage, new_relief, steepness
 from .roads import Roads, distance, new_cost, new_roads
-from .texture import classes, new_texture, new_tint
+from .texture import classes, new_dryness, new_texture, new_tint
 from .towns import Town, build_town, choose_towns
 from .waters import DRY, Waters, distance_to, new_course, new_dam_lake, new_hollow_lakes, new_sea, new_waters
 from .wild import draw_stands, new_moisture, new_wild_cover
@@ -87,7 +87,8 @@ def new_ground(biome: Biome, shape: tuple[int, int], rng: np.random.Generator) -
     relief = Relief(relief.height, relief.east * dry, relief.north * dry, relief.drainage)
     kind = classes(cover)
     texture, tint = new_texture(cover, kind, rng), new_tint(kind, ages, rng)
-    return Ground(biome.name, relief, cover, moist, texture, tint, shore, farms.fields)
+    dryness = new_dryness(kind, rng)
+    return Ground(biome.name, relief, cover, moist, texture, tint, dryness, shore, farms.fields)
 
 
 def _new_land(biome: Biome, shape: tuple[int, int], rng: np.random.Generator) -> tuple[Relief, Waters]:

@@ -256,14 +256,16 @@ def new_weather(biome: Biome, month: int, rng: np.random.Generator) -> tuple[str
     """
     luck, kind = rng.random(), rng.random()
     if luck < biome.clear[month]:  # assumed: the shares within clear and partly cloudy
-        sky = "clear" if kind < 0.75 else "hazy"
+        sky = "clear" if kind < 0.85 else "hazy"
     elif luck > 1 - biome.cloudy[month]:
         sky = "overcast"
     else:
         sky = "cirrus" if kind < 0.25 else "cumulus" if kind < 0.65 else "broken"
-    haze = biome.haze * math.exp(0.35 * float(rng.standard_normal())) * (1.5 if sky == "hazy" else 1.0)
+    # Correction takes off what a model of the aerosol says; what stays is how far the day differs from it. assumed:
+    # it takes off 15 % too much.
+    haze = biome.haze * (math.exp(0.35 * float(rng.standard_normal())) - (0.0 if sky == "hazy" else 1.15))
     line, snowy = float(rng.uniform(*biome.snow_line)), rng.random() < biome.snow[month]
-    return sky, round(min(max(haze, 0.002), 0.03), 5), round(line, 1) if snowy else math.inf
+    return sky, round(min(max(haze, -0.004), 0.03), 5), round(line, 1) if snowy else math.inf
 
 
 def water_level(biome: Biome, when: datetime, years: Sequence[float]) -> float:

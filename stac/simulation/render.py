@@ -20,8 +20,13 @@ Array = Any
 _NEAR = range(4, 8)
 """Places of B06, B07, B08, B8A in `covers.BANDS`: light that leaves pass and scatter."""
 
-# assumed: light scattered by leaves fills a fifth of the shadow between crowns in the near infrared.
-_NEAR_TEXTURE = 0.8
+# assumed: shadows reach farther below the mean than lit crowns and roofs above it.
+_SKEW = 0.14
+
+# How far a dry pixel is brighter, by band of `covers.BANDS`: water in leaves and soil absorbs beyond 1.4 µm, and where
+# there is less of it there are fewer leaves. Source: P. Ceccato et al. 2001, Remote Sensing of Environment 77, 22
+# (1.6 µm and equivalent water thickness). assumed: the sizes, so that bands differ by as much as within real chips.
+_DRY = (-0.02, -0.04, 0.03, -0.02, -0.055, -0.06, -0.05, -0.03, 0.06, 0.08)
 
 # Absorption of pure water per metre, doubled for the way down and up, by band of `covers.BANDS`.
 # Source: Pope and Fry 1997, Applied Optics 36, 8710 (to 728 nm); Kou et al. 1993, Applied Optics 32, 3531 (beyond).
@@ -98,18 +103,19 @@ class Lookup:
         return self._xp.reshape(self._xp.take(self._xp.reshape(table, (-1,)), self._flat, axis=0), self._shape)
 
 
-def draw_ground(cover: Array, moist: Array, texture: Array, tint: Array, tables: Tables) -> Array:
+def draw_ground(cover: Array, moist: Array, texture: Array, tint: Array, dryness: Array, tables: Tables) -> Array:
     """Reflectance of the ground as the season has it, evenly lit and without changes.
 
     Greenness moves with moisture and tint as far as the cover is eager; texture is a factor on all bands, for light and
     shade between crowns hold them together.
-    assumed: weights 0.6, 0.12 and 0.03, so that a cover's NDVI spreads by about 0.05 as in summer forest.
+    assumed: weights 0.6, 0.12, 0.06 and 0.03, so that a cover's NDVI spreads by about 0.05 as in summer forest.
 
     Args:
         cover: (..., H, W), integer, number of the cover or field.
         moist: (..., H, W), −1 to 1.
         texture: (..., H, W), zero mean, unit spread.
         tint: (..., H, W), zero mean, unit spread.
+        dryness: (..., H, W), zero mean, unit spread.
         tables: How covers look on the day.
 
     Returns:
@@ -118,12 +124,12 @@ def draw_ground(cover: Array, moist: Array, texture: Array, tint: Array, tables:
     xp = compat.array_namespace(texture)
     bands = tables.poor.shape[-1]
     find = Lookup(cover, tables.poor.shape[-2], tables.green.ndim > 1)
-    calm = xp.clip(tint, -2.0, 2.0)
+    calm, dry = xp.clip(tint, -2.0, 2.0), xp.clip(dryness, -2.5, 2.5)
     green = xp.clip(find(tables.green) + find(tables.eager) * (0.6 * moist + 0.12 * calm), 0.0, 1.0)
-    rough = find(tables.grain) * xp.clip(texture, -2.2, 2.5)
-    light = 1.0 + 0.03 * calm
-    near = light + 0.03 * calm + _NEAR_TEXTURE * rough
-    light = light + rough
+    grain = xp.clip(texture, -2.2, 2.5)
+    rough = find(tables.grain) * (grain - _SKEW * (grain * grain - 1.0))
+    light = 1.0 + 0.06 * calm + rough
+    near = light + 0.03 * calm
     image = xp.empty((*texture.shape[:-2], bands, *texture.shape[-2:]), dtype=xp.float32, device=compat.device(texture))
     gain = tables.rich - tables.poor
     for b in range(bands):
@@ -131,6 +137,8 @@ def draw_ground(cover: Array, moist: Array, texture: Array, tint: Array, tables:
         band *= green
         band += find(tables.poor[..., b])
         band *= near if b in _NEAR else light
+        if _DRY[b]:
+            band *= 1.0 + _DRY[b] * dry
         image[..., b, :, :] = band
     return image
 

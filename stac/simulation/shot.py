@@ -20,7 +20,7 @@ class Shot:
     sky: str
     """One of `SKIES`."""
     haze: float
-    """Aerosol left after atmospheric correction: reflectance in B02, 0.002 (clean) to 0.03 (thick)."""
+    """Aerosol left after atmospheric correction: reflectance in B02, -0.004 (corrected too far) to 0.03 (thick)."""
     snow_line: float
     """Height above which snow lies, metres; infinite for none."""
     level: float

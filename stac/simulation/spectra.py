@@ -55,20 +55,31 @@ _POOR: dict[str, _Row] = {
     "grass": (70, 105, 145, 180, 225, 248, 262, 275, 330, 235),  # S "Grass_Golden_Dry GDS480"; D
     "riparian": (33, 51, 58, 90, 150, 178, 198, 210, 200, 118),  # D: leafless, herbs below
     "wetland": (33, 50, 60, 82, 112, 128, 138, 148, 122, 76),  # S chapter V, dry reeds and sedges; over wet peat
-    "bare soil": (85, 118, 158, 182, 202, 216, 228, 240, 310, 262),  # B form 2, dry
+    "bare soil": (111, 154, 207, 237, 264, 282, 297, 314, 405, 341),  # B form 2, dry
     "sand": (160, 220, 290, 318, 338, 350, 362, 372, 450, 410),  # E soil, quartz sand, dry
     "rock": (105, 130, 152, 165, 178, 188, 198, 205, 262, 232),  # E rock, weathered granite and limestone; half shade
     "water": (24, 27, 17, 15, 11, 11, 10, 9, 6, 5),  # W: clear lake
     "river": (60, 88, 82, 82, 46, 46, 36, 30, 10, 7),  # W: 30 to 60 mg/l of sediment
-    "sea": (23, 25, 19, 17, 14, 14, 13, 12, 10, 9),  # W: clear shelf sea under light wind
+    "sea": (
+        19,
+        22,
+        18,
+        17,
+        15,
+        15,
+        15,
+        15,
+        13,
+        12,
+    ),  # W: clear shelf sea, and 0.01 of sun glint in all bands, as under light wind
     "tidal flat": (68, 82, 94, 102, 108, 112, 114, 116, 90, 68),  # B wet silt; assumed: 0.05 to 0.15 in red
-    "roof light": (300, 330, 340, 341, 343, 346, 352, 351, 332, 292),  # U bright membrane and metal; 0.25 to 0.55
-    "roof dark": (78, 86, 94, 104, 116, 124, 130, 136, 165, 155),  # U bitumen, slate, gravel
-    "roof tile": (92, 128, 190, 214, 232, 240, 246, 252, 335, 300),  # U red clay tile, with half of shaded slopes
-    "garden": (50, 70, 78, 105, 155, 175, 188, 200, 200, 140),  # D, U: leafless trees, lawn, paths
-    "asphalt": (88, 98, 106, 114, 124, 130, 134, 140, 165, 152),  # U weathered asphalt
-    "concrete": (180, 212, 238, 250, 262, 270, 276, 282, 310, 285),  # U concrete road, S chapter A, concrete
-    "track": (100, 140, 188, 215, 238, 252, 262, 275, 345, 298),  # B form 2 or 4, trodden and dry
+    "roof light": (389, 428, 441, 442, 445, 448, 456, 455, 430, 378),  # U bright membrane and metal; 0.25 to 0.55
+    "roof dark": (113, 125, 137, 151, 169, 180, 189, 198, 240, 226),  # U bitumen, slate, gravel
+    "roof tile": (103, 143, 213, 240, 260, 269, 276, 282, 375, 336),  # U red clay tile, with half of shaded slopes
+    "garden": (54, 76, 84, 113, 167, 189, 203, 216, 216, 151),  # D, U: leafless trees, lawn, paths
+    "asphalt": (119, 132, 142, 153, 167, 175, 180, 188, 222, 204),  # U weathered asphalt
+    "concrete": (228, 268, 301, 317, 331, 341, 349, 356, 392, 361),  # U concrete road, S chapter A, concrete
+    "track": (68, 98, 128, 158, 192, 208, 221, 234, 272, 214),  # B form 2 or 4, trodden, half of the pixel; shrubs
     "gravel": (140, 165, 185, 196, 206, 214, 220, 226, 262, 238),  # E rock, river pebbles: mixed limestone, quartz
 }
 _RICH: dict[str, _Row] = {
@@ -79,27 +90,27 @@ _RICH: dict[str, _Row] = {
     "grass": (29, 65, 39, 109, 298, 362, 388, 396, 210, 108),  # S "Lawn_Grass GDS91"; P: LAI 3, Cab 35
     "riparian": (20, 48, 26, 84, 290, 368, 394, 400, 160, 75),  # P: LAI 5, Cab 40
     "wetland": (22, 45, 34, 84, 190, 225, 248, 255, 140, 72),  # P: LAI 2, Cab 35, wet peat below
-    "bare soil": (62, 92, 114, 148, 200, 222, 237, 249, 278, 208),  # B form 2, moist, with P of LAI 0.4
+    "bare soil": (81, 120, 149, 194, 261, 290, 310, 325, 363, 271),  # B form 2, moist, with P of LAI 0.4
     "sand": (140, 194, 250, 280, 312, 328, 341, 352, 410, 358),  # as poor, with P of LAI 0.2
     "rock": (96, 122, 140, 158, 182, 196, 208, 216, 258, 220),  # as poor, with lichens and herbs: LAI 0.2
     "water": (26, 42, 26, 35, 19, 19, 15, 13, 7, 6),  # W: algae, 20 mg/m³ of chlorophyll: green, and a peak in B05
     "river": (38, 56, 40, 42, 22, 22, 17, 15, 8, 6),  # W: 5 to 15 mg/l of sediment, low water
-    "sea": (31, 40, 29, 26, 18, 18, 16, 14, 10, 9),  # W: plankton and some silt
+    "sea": (24, 30, 22, 21, 17, 17, 16, 15, 13, 12),  # W: plankton and some silt, with the glint
     "tidal flat": (56, 74, 72, 92, 122, 132, 138, 140, 95, 68),  # as poor, with a film of diatoms
-    "roof light": (300, 330, 340, 341, 343, 346, 352, 351, 332, 292),
-    "roof dark": (78, 86, 94, 104, 116, 124, 130, 136, 165, 155),
-    "roof tile": (92, 128, 190, 214, 232, 240, 246, 252, 335, 300),
-    "garden": (38, 65, 50, 100, 215, 255, 275, 285, 190, 112),  # P: LAI 3 over two thirds, U paving over the rest
-    "asphalt": (88, 98, 106, 114, 124, 130, 134, 140, 165, 152),
-    "concrete": (180, 212, 238, 250, 262, 270, 276, 282, 310, 285),
-    "track": (84, 122, 154, 190, 240, 264, 278, 290, 312, 252),  # as poor, with a strip of grass
+    "roof light": (389, 428, 441, 442, 445, 448, 456, 455, 430, 378),
+    "roof dark": (113, 125, 137, 151, 169, 180, 189, 198, 240, 226),
+    "roof tile": (103, 143, 213, 240, 260, 269, 276, 282, 375, 336),
+    "garden": (41, 70, 54, 108, 232, 275, 297, 308, 205, 121),  # P: LAI 3 over two thirds, U paving over the rest
+    "asphalt": (119, 132, 142, 153, 167, 175, 180, 188, 222, 204),
+    "concrete": (228, 268, 301, 317, 331, 341, 349, 356, 392, 361),
+    "track": (56, 86, 98, 139, 215, 245, 262, 272, 242, 173),  # as poor, with a strip of grass
     "gravel": (132, 158, 174, 189, 212, 224, 232, 238, 256, 226),  # as poor, with herbs: LAI 0.2
 }
 
 # assumed: crowns and their shadows, roofs and tussocks spread most, water and closed swards least.
 _GRAIN: dict[str, float] = {
     "conifer": 0.14, "broadleaf": 0.13, "rainforest": 0.15, "shrub": 0.12, "grass": 0.06, "riparian": 0.13,
-    "wetland": 0.08, "bare soil": 0.05, "sand": 0.04, "rock": 0.12, "water": 0.03, "river": 0.04, "sea": 0.04,
+    "wetland": 0.08, "bare soil": 0.05, "sand": 0.04, "rock": 0.12, "water": 0.03, "river": 0.04, "sea": 0.09,
     "tidal flat": 0.05, "roof light": 0.22, "roof dark": 0.2, "roof tile": 0.18, "garden": 0.18, "asphalt": 0.07,
     "concrete": 0.09, "track": 0.06, "gravel": 0.09,
 }  # fmt: skip
@@ -149,8 +160,8 @@ _CROPS: dict[str, _Row] = {
 }
 
 _STATES: dict[str, _Row] = {
-    "ripe": (76, 116, 162, 202, 246, 268, 282, 292, 318, 208),  # S "Grass_Golden_Dry GDS480", D: standing dry crop
-    "stubble": (108, 152, 192, 230, 278, 300, 313, 324, 366, 286),  # S "Grass_Golden_Dry GDS480", D, over dry soil
+    "ripe": (82, 125, 175, 218, 266, 289, 305, 315, 343, 225),  # S "Grass_Golden_Dry GDS480", D: standing dry crop
+    "stubble": (123, 172, 217, 260, 315, 340, 355, 368, 415, 324),  # S "Grass_Golden_Dry GDS480", D, over dry soil
     "flower": (
         52,
         132,
@@ -184,11 +195,11 @@ _STATES: dict[str, _Row] = {
 }
 
 _SOILS: dict[str, _Row] = {
-    "brown": (82, 114, 152, 176, 198, 212, 224, 236, 305, 256),  # B form 2 (minimally altered)
+    "brown": (115, 161, 215, 250, 281, 300, 317, 335, 432, 363),  # B form 2 (minimally altered)
     "dark": (48, 64, 82, 98, 116, 128, 140, 152, 222, 190),  # B form 1 (rich in humus): prairie
     "red": (54, 82, 144, 172, 192, 204, 214, 228, 300, 250),  # B form 5 (rich in iron): savanna, tropics
     "pale": (128, 172, 222, 246, 264, 276, 286, 295, 366, 330),  # B form 4, dry, calcareous: desert
-    "grey": (72, 96, 120, 138, 156, 168, 180, 192, 262, 222),  # B form 3: marsh clay, till
+    "grey": (105, 139, 175, 201, 227, 244, 262, 279, 381, 322),  # B form 3: marsh clay, till
 }
 
 

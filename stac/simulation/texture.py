@@ -75,6 +75,18 @@ def new_tint(kind: NDArray[np.uint8], stands: NDArray[np.float32], rng: np.rando
     )
 
 
+def new_dryness(kind: NDArray[np.uint8], rng: np.random.Generator) -> Field:
+    """Differences in water content within a cover, (H, W), zero mean and unit spread, in patches and pixel by pixel.
+
+    Args:
+        kind: (H, W), from `classes`.
+        rng: Where chance comes from.
+    """
+    patches, fine = new_noise(kind.shape, rng, 2.0, 60, 4), new_noise(kind.shape, rng, 1.6, 16, 4)
+    mixed = patches + np.float32(0.8) * fine
+    return _put(kind, dict.fromkeys(np.unique(kind).tolist(), mixed))
+
+
 def _put(kind: NDArray[np.uint8], parts: dict[int, NDArray[np.float32]]) -> Field:
     """Each class's own field on its pixels, brought to zero mean and unit spread there."""
     out = np.zeros(kind.shape, dtype=np.float32)

@@ -24,7 +24,7 @@ from .covers import BANDS, BANDS_20M, BROADLEAF, CONIFER, COVERS, RAINFOREST, RI
 from .ground import Field, Ground
 from .light import lay_light, shade
 from .noise import new_noise
-from .optics import add_noise, blur_and_shift, reference, to_10m, to_20m, to_dn
+from .optics import BLUR_20M, add_noise, blur_and_shift, reference, to_10m, to_20m, to_dn
 from .render import draw_ground, lay_changes, lay_flames, lay_snow, lay_water, per_image, smooth_step
 from .season import Season
 from .shot import Shot
@@ -106,7 +106,7 @@ def new_view(
     down, right = ([part + float(np.clip(rng.normal(0, BAND_SHIFT), -0.3, 0.3)) for _ in BANDS] for part in shot.shift)
     fine = blur_and_shift(image[list(_FINE)], [down[b] for b in _FINE], [right[b] for b in _FINE])
     coarse = np.stack([to_20m(image[b]) for b in _COARSE])
-    coarse = blur_and_shift(coarse, [down[b] / 2 for b in _COARSE], [right[b] / 2 for b in _COARSE])
+    coarse = blur_and_shift(coarse, [down[b] / 2 for b in _COARSE], [right[b] / 2 for b in _COARSE], BLUR_20M)
     sky = new_sky(ground.shape, shot, rng)
     smoke = _new_smoke(changes, ground.shape, shot, rng)
     sky = sky if smoke is None else replace(sky, smoke=smoke)
@@ -150,7 +150,7 @@ def _draw(
     ground: Ground, changes: Sequence[Change], season: Season, biome: Biome, shot: Shot, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Reflectance (C, H, W) of the ground as the sun lights it, before the instrument and the sky."""
-    image = draw_ground(ground.cover, ground.moist, ground.texture, ground.tint, season)
+    image = draw_ground(ground.cover, ground.moist, ground.texture, ground.tint, ground.dryness, season)
     _move_water(image, ground, season, biome, shot.level)
     east, north = ground.relief.east, ground.relief.north
     snowy = bool(np.isfinite(shot.snow_line))
