@@ -17,9 +17,20 @@ PAGE = """# The simulated archive against real pixels
 How far is the simulated archive from real Sentinel-2? Everything here compares *simulated* with *real*; no real pixel
 is shown or kept in this repository. *Before* is the first generator, *after* the present one.
 
+It is invented country: eight biomes with relief, land cover, farms, towns and roads; seasons, harvests, droughts, snow,
+tides; skies and an instrument; and labelled events of eleven classes (`ARCHITECTURE.md` says where each stands, the
+modules name the source of their numbers). It makes no claim about the world: a figure won on it says so.
+
+![Events of each class, simulated: before and after, true colour, then short-wave infrared]({folder}/events.jpg)
+
+*Every class of event, one example, all simulated: before and after in true colour (B04 B03 B02), before and after in
+short-wave infrared (B12 B08 B04).* With `--real ../shared/data` the same command draws real fires, towns and clear-cuts
+beside them, for who has those data.
+
 ```
-python -m stac.simulate --out data/simulated --size demo
+python -m stac.simulate --out data/simulated --size benchmark
 python bench/realism.py --archive data/simulated --label after --real ../shared/data
+python bench/event_sheet.py --archive data/simulated --out docs/simulated-archive/events.jpg
 ```
 
 {archives}

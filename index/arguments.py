@@ -67,7 +67,8 @@ def new_parser() -> argparse.ArgumentParser:
     add("--encoder", help=f"{', '.join(list_encoders()[:4])} …, or a file (default {default.encoder})")
     add("--bands", help="bands to read, for encoders that take any: B02,B03,B04 …")
     add("--pairs", choices=PAIRINGS, help=f"default {default.pairs}")
-    add("--monthly", action="store_true", help="pair only the clearest observation of each month")
+    monthly = "pair only the clearest observation of each month (the demo's default; --no-monthly pairs all)"
+    add("--monthly", action=argparse.BooleanOptionalAction, help=monthly)
     sides = f"side of a chip (default {default.chip_size}, the demo's {DEMO_CHIP_SIZE})"
     add("--chip-size", type=_whole("--chip-size", CHIP_SIDES), metavar="PX", help=sides)
     add("--gsd", type=_whole("--gsd", PIXEL_SIDES), metavar="METRES", help=f"side of a pixel (default {default.gsd})")

@@ -13,11 +13,23 @@ from stac.cli import data_folder
 from stac.simulate import simulate_archive
 
 from .manifest import STORE_VERSION, Manifest
+from .pairs import Pairing
 from .pipeline import build_store
 from .plan import ITEMS, PLAN, BuildConfig
 
 DEMO_CHIP_SIZE = 32
 """Pixels: 320 m, small enough that one clear-cut fills a chip."""
+
+DEMO_PAIRS: Pairing = "yearly"
+"""A year apart, dates differ by what happened; a few days apart, mostly by clouds, haze and the state of the fields.
+measured on the demo archive (112 dates in three years, 48 labelled events, 6 bands) with
+`index.evaluate --protocol places --k 10`, mean AP@10 over the classes and chance: yearly pairs 0.195 and 0.007,
+consecutive 0.013 and 0.002. Ten bands change neither."""
+
+DEMO_MONTHLY = True
+"""One date a month: mean AP@10 0.173, the same as with all dates within its interval (0.119 to 0.228). It is chosen for
+what a person sees: the first 40 hits lie in 24 places where they lay in 17, and a change ratio rests on observations of
+several months (69 ratios above 8 fell to 5: four dates of one clear winter told the short-term distance too small)."""
 
 DEMO_SEED = 0
 
@@ -40,6 +52,8 @@ def demo_config(store: Path, *, progress: bool = False) -> BuildConfig:
         store=str(store),
         area=f"{west},{south},{east},{north}",
         period="2021-01-01/2023-12-31",
+        pairs=DEMO_PAIRS,
+        monthly=DEMO_MONTHLY,
         chip_size=DEMO_CHIP_SIZE,
         labels=str(catalog.with_name("events.geojson")),
     )

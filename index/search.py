@@ -1,8 +1,9 @@
 """Search a store for the events most like one change.
 
-    python -m index.search data/stores/demo --event 32610_1651_13693_320_20210708_20210807 --k 20
-    python -m index.search data/stores/demo --at -122.6870,39.5750 --dates 2021-04-04/2021-07-08 --format geojson
+    python -m index.search data/stores/demo --at -121.8853,39.6002 --dates 2021-07-01/2022-07-01 --k 20
+    python -m index.search data/stores/demo --at -121.8853,39.6002 --dates 2021-07-01/2022-07-01 --format geojson
 
+`--event ID` takes a stored event for the example; the last column of every hit is its id.
 Place and period filters act inside the search: the k nearest events that pass are found, not the k nearest events of
 which some pass.
 """
@@ -215,9 +216,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m index.search",
         description="Search a store for the events most like one change.",
         epilog="examples:\n"
-        "  python -m index.search data/stores/demo --event 32610_1651_13693_320_20210708_20210807\n"
-        "  python -m index.search data/stores/demo --at -122.6870,39.5750 --dates 2021-04-04/2021-07-08 \\\n"
-        "      --period 2022/2023 --format geojson --out hits.geojson",
+        "  python -m index.search data/stores/demo --at -121.8853,39.6002 --dates 2021-07-01/2022-07-01\n"
+        "  python -m index.search data/stores/demo --at -121.8853,39.6002 --dates 2021-07-01/2022-07-01 \\\n"
+        "      --period 2022/2023 --format geojson --out hits.geojson\n"
+        "--event takes a stored event for the example; the last column of every hit is its id.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("store", type=Path, help="folder of the store")

@@ -15,10 +15,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
-from index.demo import archive_bounds
+from index.demo import DEMO_SEED, archive_bounds, demo_config
 from index.pipeline import build_store
-from index.plan import BuildConfig
 from stac.simulate import simulate_archive
 from stac.simulation.archive import write_archive
 from stac.simulation.areas import SIZES, Plan
@@ -28,6 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # pytest's --block-network stops Python's sockets only: a dead proxy makes GDAL's own reads fail at once, off loopback.
 os.environ["GDAL_HTTP_PROXY"] = "127.0.0.1:9"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+# Tests run side by side, and torch's threads wait for one another: where all processors are busy, two are slower than
+# one (measured: 9 s instead of 0.2 s for a small batch of the stream). The second line is for what tests start.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 # Nothing may look for weights or tokens on a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -64,9 +68,9 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_archive(shared_folder: Path) -> Path:
-    """The catalog.json of the simulated demo archive, written once in a run."""
+    """The catalog.json of the simulated demo archive, written once in a run, where the demo looks for it."""
     with turn(shared_folder / "demo-archive.lock"):
-        return simulate_archive(shared_folder / "demo-archive", size="demo", seed=0)
+        return simulate_archive(shared_folder / "data" / "archives" / "demo", size="demo", seed=DEMO_SEED)
 
 
 @pytest.fixture(scope="session")
@@ -80,21 +84,12 @@ def small_archive(shared_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_store(demo_archive: Path, shared_folder: Path) -> Path:
-    """A store over the hills in the west of the demo archive, under a folder named `stores`; read it only."""
+    """The demo store of the west of its area, under a folder named `stores`; read it only."""
     west, south, east, north = archive_bounds(demo_archive)
-    area = f"{west},{south},{west + 0.4 * (east - west)},{north}"
     store = shared_folder / "data" / "stores" / "demo"
-    with turn(shared_folder / "demo-store.lock"):
-        build_store(
-            BuildConfig(
-                catalog=str(demo_archive),
-                store=str(store),
-                area=area,
-                period="2021-01-01/2022-12-31",
-                chip_size=32,
-                labels=str(demo_archive.with_name("events.geojson")),
-            )
-        )
+    with pytest.MonkeyPatch.context() as patch, turn(shared_folder / "demo-store.lock"):
+        patch.setenv("AFTERIMAGE_DATA", str(shared_folder / "data"))
+        build_store(replace(demo_config(store), area=f"{west},{south},{west + 0.4 * (east - west)},{north}"))
     return store
 
 

@@ -28,14 +28,16 @@ def test_no_arguments_build_the_demo_store(small_demo: Path, capsys: pytest.Capt
     assert "SIMULATED" in capsys.readouterr().out
     manifest = open_manifest(small_demo)
     assert manifest.simulated
-    assert manifest.arguments["chip_size"] == demo.DEMO_CHIP_SIZE
+    said = {name: manifest.arguments[name] for name in ("chip_size", "pairs", "monthly")}
+    assert said == {"chip_size": demo.DEMO_CHIP_SIZE, "pairs": demo.DEMO_PAIRS, "monthly": demo.DEMO_MONTHLY}
 
 
 def test_other_arguments_apply_to_the_demo_too(tmp_path: Path) -> None:
-    store = tmp_path / "yearly"
-    assert main(["--store", str(store), "--pairs", "yearly", "--bands", "B04,B08", "--json"]) == 0
-    arguments = open_manifest(store).arguments
-    assert (arguments["pairs"], arguments["bands"]) == ("yearly", ["B04", "B08"])
+    store = tmp_path / "consecutive"
+    assert main(["--store", str(store), "--pairs", "consecutive", "--bands", "B04,B08", "--json"]) == 0
+    manifest = open_manifest(store)
+    assert (manifest.arguments["pairs"], manifest.arguments["bands"]) == ("consecutive", ["B04", "B08"])
+    assert manifest.counts["events"] > 0
 
 
 def test_what_is_said_wins_over_the_demo_even_where_it_is_the_usual_default(small_demo: Path) -> None:
@@ -57,7 +59,7 @@ def test_a_demo_store_of_another_archive_is_made_anew(small_demo: Path) -> None:
     items["features"][0]["properties"]["eo:cloud_cover"] = 101.0  # as an earlier generator had it
     (small_demo / "items.json").write_text(json.dumps(items))
     build_demo(demo_config(small_demo))
-    assert open_manifest(small_demo).counts["events"] > 0
+    assert open_manifest(small_demo).counts["embedded"] > 0
     assert len(list(small_demo.parent.glob("demo-version-*/manifest.json"))) == 1
     build_demo(demo_config(small_demo))  # and only then
     assert len(list(small_demo.parent.glob("demo-version-*"))) == 1
@@ -69,7 +71,7 @@ def test_a_demo_store_of_an_earlier_version_is_made_anew(small_demo: Path) -> No
         content = json.loads((small_demo / name).read_text())
         (small_demo / name).write_text(json.dumps({**content, "version": 0}, indent=1))
     build_demo(demo_config(small_demo))
-    assert open_manifest(small_demo).counts["events"] > 0
+    assert open_manifest(small_demo).counts["embedded"] > 0
     assert len(list(small_demo.parent.glob("demo-version-0-*/manifest.json"))) == 1
 
 

@@ -176,11 +176,11 @@ def test_a_sheet_with_real_pixels_stays_out_of_the_repository(small_archive: Pat
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_the_command_writes_figures_page_and_plots(demo_archive: Path, shared_data: Path, tmp_path: Path) -> None:
+def test_the_command_writes_figures_page_and_plots(shared_data: Path, small_archive: Path, tmp_path: Path) -> None:
     import realism
 
     out = tmp_path / "simulated-archive"
-    arguments = ["--archive", str(demo_archive.parent), "--real", str(shared_data), "--out", str(out), "--quick"]
+    arguments = ["--archive", str(small_archive.parent), "--real", str(shared_data), "--out", str(out), "--quick"]
     assert realism.main(arguments) == 0
     report = json.loads((out / "after.json").read_text())
     assert {"real", "simulated"} == report["quantiles"].keys()
