@@ -44,6 +44,7 @@ def test_what_is_said_wins_over_the_demo_even_where_it_is_the_usual_default(smal
     request = parse_request(["--chip-size", "64", "--min-clear", "0.8"])
     assert request.config == replace(demo_config(small_demo), chip_size=64, min_clear=0.8)
     assert parse_request([]).config.chip_size == demo.DEMO_CHIP_SIZE != 64
+    assert (parse_request([]).config.monthly, parse_request(["--no-monthly"]).config.monthly) == (True, False)
 
 
 def test_the_demo_reads_again_what_was_missing(small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
