@@ -4,15 +4,18 @@ Sources, by field:
 
 - Places: an invented site within a real region of each biome (Olson et al. 2001, terrestrial ecoregions,
   https://doi.org/10.1641/0006-3568(2001)051[0933:TEOTWA]2.0.CO;2); only sun angles and a UTM zone come of them.
-- `clear`, `cloudy`: of the order of the monthly cloud frequency at about 10:30 local time of Wilson & Jetz (2016,
-  https://doi.org/10.1371/journal.pbio.1002415) and of King et al. (2013, https://doi.org/10.1109/TGRS.2012.2227333):
-  about 0.2 in mediterranean summers, 0.6 to 0.7 in temperate winters, 0.8 in the wet season of rainforests, below
-  0.2 in deserts. assumed: the split between clear, partly cloudy and overcast.
+- `clear`, `cloudy`: assumed, of the order of the cloud frequency that MODIS sees in late morning and early afternoon
+  (by month: Wilson & Jetz 2016, https://doi.org/10.1371/journal.pbio.1002415; over the globe: King et al. 2013,
+  https://doi.org/10.1109/TGRS.2012.2227333): about 0.2 in mediterranean summers, 0.6 to 0.7 in temperate
+  winters, 0.8 in the wet season of rainforests, below 0.2 in deserts; and the split between clear, partly cloudy and
+  overcast.
 - `snow`, `snow_line`: assumed, of the order of Dietz et al. (2012, https://doi.org/10.3390/rs4082432) for
   Europe's snow-covered days and of Hammond et al. (2018, https://doi.org/10.1002/joc.5674) for mountains.
-- `dry`: months of fire weather after Giglio et al. (2013, https://doi.org/10.1002/jgrg.20042), 1 in the worst month.
-- `field_ha`: classes of Fritz et al. (2015, https://doi.org/10.1111/gcb.12838) and Lesiv et al. (2019,
-  https://doi.org/10.1111/gcb.14492): very small below 0.64 ha, small to 2.56 ha, medium to 16 ha, large above.
+- `dry`: assumed, of the order of the months in which most area burns in Giglio et al. (2013,
+  https://doi.org/10.1002/jgrg.20042), 1 in the worst month.
+- `field_ha`: classes of Lesiv et al. (2019, https://doi.org/10.1111/gcb.14492): very small below 0.64 ha, small to
+  2.56 ha, medium to 16 ha, large above; their places also after Fritz et al. (2015,
+  https://doi.org/10.1111/gcb.12838).
 - `shares`, `crops`, `roofs`, `events`, `towns`: assumed, so that every cover, crop and class of event appears somewhere
   and the commonest ones are those of the region.
 """

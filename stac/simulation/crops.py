@@ -5,9 +5,9 @@ et al. (2010, crop calendars of the world, https://doi.org/10.1111/j.1466-8238.2
 Handbook 628 (2010, "Field crops: usual planting and harvesting dates"), the middle of each range: maize sown in April
 to May and cut in September to October, winter wheat sown in September to November and cut in June to July in the north,
 from November to June round the Mediterranean; rape in flower in late April and May (d'Andrimont et al. 2020,
-https://doi.org/10.1016/j.rse.2020.111660); alfalfa cut every 28 to 35 days (Orloff & Putnam 2007, University of
-California publication 8287). assumed: days to a week, lateness from field to field, and how many fields keep a cover
-crop.
+https://doi.org/10.1016/j.rse.2020.111660); alfalfa cut about every 28 to 35 days (Orloff & Putnam 2007,
+Harvest strategies for alfalfa, University of California publication 8299). assumed: days to a week, lateness from field
+to field, and how many fields keep a cover crop.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SOIL_OF: dict[str, str] = {
     "mediterranean": "brown", "temperate": "brown", "boreal": "grey", "rainforest": "red", "savanna": "red",
     "desert": "pale", "cropland": "dark", "coast": "grey",
 }  # fmt: skip
-"""Biome → name in `spectra.SOIL_SPECTRA`, after the great groups of the World Reference Base (IUSS 2015: cambisols,
+"""Biome → name in `spectra.SOIL_SPECTRA`, after reference groups of the World Reference Base (IUSS 2015: cambisols,
 podzols, ferralsols, calcisols, chernozems, gleysols)."""
 
 CLIMATES: dict[str, str] = {

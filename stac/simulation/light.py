@@ -47,8 +47,8 @@ def shade(east: Array, north: Array, azimuth: Any, elevation: Any) -> Array:
     """Light on a slope over light on the flat, (..., H, W), 1 where the ground is flat.
 
     The cosine of incidence over its value on the flat, softened by skylight.
-    Source: P. M. Teillet, B. Guindon and D. G. Goodenough 1982, Canadian Journal of Remote Sensing 8 (2), 84, eq. 1
-    (cosine of incidence) and 3 (cosine correction, turned about).
+    Source: the cosine correction of P. M. Teillet, B. Guindon and D. G. Goodenough 1982, Canadian Journal of Remote
+    Sensing 8 (2), 84, turned about.
     assumed: skylight and neighbouring slopes reach every pixel, so that the cosine falls to 0 softly; light above that
     of the flat is held back by 0.7 of itself; a sun below 20 degrees shades as one at 20 degrees.
 

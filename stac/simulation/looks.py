@@ -2,16 +2,18 @@
 
 Sources of the stages and their lengths:
 
-- wildfire: char is black at first and gone within months (Trigg & Flasse 2000, https://doi.org/10.1080/014311600210027;
-  Pereira 2003, https://doi.org/10.1071/WF03029, for weeks in savanna); NBR of forests regains 30 to 44 % of its loss in
-  five years and 47 to 72 % in ten (Bright et al. 2019, https://doi.org/10.1186/s42408-018-0021-9). Severe fires show a
-  dNBR above 0.66, light ones 0.1 to 0.27 (Key & Benson 2006, https://doi.org/10.2737/RMRS-GTR-164).
-- clear-cut: 5 to 10 years to 80 % of the NBR (White et al. 2017, https://doi.org/10.1016/j.rse.2017.03.035), faster in
-  the tropics; in Amazonia the felled trees dry and are burnt, then pasture is sown (Morton et al. 2008,
-  https://doi.org/10.1111/j.1365-2486.2008.01674.x).
-- logging: gaps are hardly seen after 1 to 3 years (Asner et al. 2004, https://doi.org/10.1111/j.1529-8817.2003.00756.x).
-- flood: silt behind the water, then crops and grass again. landslide: regreening takes years to decades (Lin et al.
-  2005, https://doi.org/10.1016/j.ecoleng.2004.12.006).
+- wildfire: char is black at first and gone within months (in savanna within weeks: Trigg & Flasse 2000,
+  International Journal of Remote Sensing 21, 3161; Pereira 2003, https://doi.org/10.1071/WF03028); NBR of conifer
+  forests regains 30 to 44 % in five years and 47 to 72 % in ten (Bright et al. 2019,
+  https://doi.org/10.1186/s42408-018-0021-9). Severe fires show a dNBR above 0.66, light ones 0.1 to 0.27 (Key & Benson
+  2006, https://doi.org/10.2737/RMRS-GTR-164).
+- clear-cut: assumed, 5 to 10 years to 80 % of the NBR, of the order of Canada's forests (White et al. 2017,
+  https://doi.org/10.1016/j.rse.2017.03.035), faster in the tropics; in Amazonia the felled trees dry and are burnt,
+  then pasture or crops are sown (Morton et al. 2008, https://doi.org/10.1111/j.1365-2486.2008.01652.x).
+- logging: assumed, gaps are hardly seen after 1 to 3 years, of the order of their closing in the eastern Amazon (Asner
+  et al. 2004, Global Change Biology 10, 765: 0.5 to 3.5 years after harvest).
+- flood: silt behind the water, then crops and grass again. landslide: assumed, regreening takes years to
+  decades (its first years in Taiwan: Lin et al. 2005, https://doi.org/10.1016/j.foreco.2005.02.026).
 - assumed: stages of building sites, roads, solar farms, reservoirs and mines, by the usual order of works: clearing,
   earth for 2 to 6 months, then surfaces; silt settles in a new reservoir within a season; a mine does not go back.
 

@@ -21,7 +21,8 @@ def new_noise(
     """Noise with a power spectrum 1/f^beta, zero mean and unit spread, periodic over its edges.
 
     Spectral synthesis: random Fourier coefficients under the wanted spectrum; only those of the band are drawn.
-    Source: R. F. Voss, "Fractals in nature", in The Science of Fractal Images, Springer 1988, §2.4.
+    Source: D. Saupe, "Algorithms for random fractals", chapter 2 of The Science of Fractal Images (H.-O. Peitgen and
+    D. Saupe, eds.), Springer 1988.
 
     Args:
         shape: Height and width, pixels.

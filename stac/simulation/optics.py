@@ -17,13 +17,14 @@ from .render import Array
 REFERENCE_RADIANCE = (128.0, 128.0, 108.0, 74.5, 68.0, 67.0, 103.0, 52.5, 4.0, 1.5)
 """Radiance at which the signal-to-noise ratio is specified, W m⁻² sr⁻¹ µm⁻¹, by band of `covers.BANDS`.
 
-Source: ESA, Sentinel-2 User Handbook, issue 1 revision 2, 2015, section 2.2 (spectral bands and SNR)."""
+Source: ESA, Sentinel-2 User Handbook, issue 1 revision 2, 2015, table of spectral bands and signal-to-noise ratios."""
 
 SNR = (154.0, 168.0, 142.0, 117.0, 89.0, 105.0, 174.0, 72.0, 100.0, 100.0)
 """Signal-to-noise ratio specified at the reference radiance. Source: as above."""
 
 SOLAR_IRRADIANCE = (1941.63, 1822.61, 1512.79, 1425.56, 1288.32, 1163.19, 1036.39, 955.19, 245.59, 85.25)
-"""Sunlight above the air, W m⁻² µm⁻¹. Source: SOLAR_IRRADIANCE in the metadata of Sentinel-2A level-1C products."""
+"""Sunlight above the air, W m⁻² µm⁻¹. Source: SOLAR_IRRADIANCE in the metadata of Sentinel-2A level-1C products
+as they were first issued; later ones give slightly different values (1 % in B02)."""
 
 # Share of the noise's variance that does not grow with the signal. assumed: SNR is specified at one radiance only.
 _FIXED_NOISE = 0.3
@@ -32,13 +33,13 @@ BLUR = 0.87
 """B of the cubic that samples and blurs at once; C = (1 − B) / 2.
 
 At shift 0 it takes B/6 = 0.145 of each neighbour, a transfer of 0.42 at the Nyquist frequency, 0.27 together with the
-square pixel's own 0.64. Source of the range: User Handbook, section 2.2 (modulation transfer 0.15 to 0.30 at 10 m).
-Source of the cubic: D. P. Mitchell and A. N. Netravali 1988, Computer Graphics 22 (4), 221, eq. 8."""
+square pixel's own 0.64. assumed: within the 0.15 to 0.30 that ESA's mission requirements ask of the 10 m bands.
+Source of the cubic: D. P. Mitchell and A. N. Netravali 1988, Computer Graphics 22 (4), 221."""
 
 BLUR_20M = (0.6, 0.6, 0.6, 0.6, 1.0, 1.0)
 """The same for each of `covers.BANDS_20M`, in their own pixels: transfers at the Nyquist frequency of 0.6 in the red
-edge and 0.33 in short-wave infrared, 0.38 and 0.21 with the square pixel's. Source of the range: as above (up to 0.45
-at 20 m)."""
+edge and 0.33 in short-wave infrared, 0.38 and 0.21 with the square pixel's. assumed: the same telescope
+blurs less of a larger pixel, and more at long waves."""
 
 REACH = 3
 """Taps on each side of the middle: shifts up to 2 pixels."""

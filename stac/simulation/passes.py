@@ -26,8 +26,8 @@ _INCLINATION = math.radians(98.62)
 _NODE_H = 10.5
 _CYCLE = timedelta(days=5)
 
-# Baselines of the day-to-day processing, by first day: release notes of the data quality reports,
-# https://sentiwiki.copernicus.eu/web/s2-processing ("Processing baseline").
+# Baselines of the day-to-day processing, by first day; 02.14 stands for all before 03.00:
+# https://documentation.dataspace.copernicus.eu/Data/Others/Sentinel2_L1C_baseline.html and Sentinel2_L2A_baseline.html.
 _BASELINES: tuple[tuple[date, str], ...] = (
     (date(2015, 6, 23), "02.14"),
     (date(2021, 3, 30), "03.00"),

@@ -1,21 +1,21 @@
 """The seasons: how green every cover is on a day in each biome, in wet years and in dry ones.
 
 Method: a double logistic curve of the year (Beck et al. 2006, https://doi.org/10.1016/j.rse.2005.10.021) with a linear
-decline through the summer (Elmore et al. 2012, https://doi.org/10.1111/j.1365-2486.2011.02521.x, equation 4).
+decline through the summer (Elmore et al. 2012, https://doi.org/10.1111/j.1365-2486.2011.02521.x).
 
 Dates are of the order of these sources, days of a northern year (a southern biome is shifted by half a year):
 
 - Zhang et al. 2003 (https://doi.org/10.1016/S0034-4257(02)00135-9) and 2004
   (https://doi.org/10.1111/j.1529-8817.2003.00784.x): green-up of broadleaf forest in April to mid May at 40 to 50° N
   and in late May at 60 to 65° N, dormancy from October on, in September in the north.
-- Elmore et al. 2012: leaves half out about day 115 to 130, half gone about day 285 to 300, length 20 to 30 days.
+- assumed, near Elmore et al. 2012: leaves half out on day 115 to 130, half gone on day 285 to 300, in 20 to 30 days.
 - Jönsson et al. 2010 (https://doi.org/10.1016/j.rse.2010.06.005): NDVI of evergreen conifers moves weakly in the year.
 - Xu & Baldocchi 2004 (https://doi.org/10.1016/j.agrformet.2003.10.004): Californian grass is green from November to
-  May, oaks leaf out about the end of March.
+  May. assumed: oaks leaf out about the end of March.
 - Huete et al. 2006 (https://doi.org/10.1029/2005GL025583) and Morton et al. 2014 (https://doi.org/10.1038/nature13006):
   the seasons of rainforest are weak and disputed; here it dips a little in the dry months.
-- Archibald & Scholes 2007 (https://doi.org/10.1111/j.1654-1103.2007.tb02572.x): savanna trees leaf out before the
-  rains, grass with them.
+- Archibald & Scholes 2007 (Journal of Vegetation Science 18, 583): savanna trees leaf out before the rains, grass
+  with them.
 
 assumed: shrubs, wetlands, gardens and water by judgement between those; drought by the order of 2003 and 2018 in Europe
 (Buras et al. 2020, https://doi.org/10.5194/bg-17-1655-2020: grass browns most, forest least).

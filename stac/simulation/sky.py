@@ -33,8 +33,8 @@ correction leaves of air molecules falls faster."""
 SMOKE_BY_BAND: tuple[float, ...] = tuple(1.0 / (r * r**0.75) for r in _RATIO)
 """Optical depth of fresh smoke, over that in B02: wavelength to the power −1.75.
 
-Source: J. S. Reid et al. 2005, Atmospheric Chemistry and Physics 5, 827, section 4 (Ångström exponents 1.7 to 2.3 of
-young smoke), https://doi.org/10.5194/acp-5-827-2005."""
+assumed: of the order of the Ångström exponents of smoke, about 2, in the review of J. S. Reid et al. 2005, Atmospheric
+Chemistry and Physics 5, 827, https://doi.org/10.5194/acp-5-827-2005."""
 
 # The spectrum of smoke is that of optical depth 2 to 3 in B02 over dark ground; this makes it that of endless depth.
 _THICK_SMOKE = tuple(1.0 / (1.0 - math.exp(-2.5 * share)) for share in SMOKE_BY_BAND)
@@ -46,7 +46,7 @@ _SHADOW = (0.54, 0.59, 0.64, 0.66, 0.68, 0.69, 0.70, 0.71, 0.78, 0.80)
 _ICE = (0.85, 0.85, 0.85, 0.85, 0.85, 0.85, 0.85, 0.85, 0.5, 0.4)
 
 # Reflectance at which haze neither brightens nor darkens.
-# Source: R. S. Fraser and Y. J. Kaufman 1985, IEEE TGRS GE-23 (5), 625. assumed: 0.45.
+# Source of the idea: R. S. Fraser and Y. J. Kaufman 1985, IEEE TGRS GE-23 (5), 625. assumed: 0.45.
 _CRITICAL = 0.45
 
 

@@ -9,8 +9,9 @@ Sources, named at each row by these letters:
 - C: conifer stands, with shadows and a green floor (Rautiainen et al. 2018, https://doi.org/10.3390/rs10020207).
 - D: dry plants (Nagler et al. 2000, https://doi.org/10.1016/S0034-4257(99)00082-6; Asner 1998,
   https://doi.org/10.1016/S0034-4257(98)00014-5).
-- B: bare soils (Stoner & Baumgardner 1981, https://doi.org/10.2136/sssaj1981.03615995004500060031x), with the form;
-  wet soil has 0.5 to 0.7 of the reflectance of dry soil (Lobell & Asner 2002, https://doi.org/10.2136/sssaj2002.7220).
+- B: bare soils (Stoner & Baumgardner 1981, Soil Science Society of America Journal 45, 1161: moist soils from 0.52 µm
+  on), with the form of the curve; assumed: wet soil has 0.5 to 0.7 of the reflectance of dry soil, of the order of
+  Lobell & Asner 2002, https://doi.org/10.2136/sssaj2002.7220.
 - W: water absorbs all beyond 0.7 µm (Pope & Fry 1997, https://doi.org/10.1364/AO.36.008710; Kou et al. 1993,
   https://doi.org/10.1364/AO.32.003531), sediment shifts its reflectance to red and B08 (Doxaran et al. 2002,
   https://doi.org/10.1016/S0034-4257(01)00341-8). assumed: glint adds 0.004 to 0.008 in all bands.
@@ -19,7 +20,7 @@ Sources, named at each row by these letters:
 - K: burns (Key & Benson 2006, https://doi.org/10.2737/RMRS-GTR-164, chapter LA; Lentile et al. 2006,
   https://doi.org/10.1071/WF05097); ash (Smith et al. 2005, https://doi.org/10.1016/j.rse.2005.04.014).
 - I: solar modules (Ji et al. 2021, https://doi.org/10.1016/j.rse.2021.112692).
-- N: snow (Warren & Wiscombe 1980, https://doi.org/10.1175/1520-0469(1980)037<2734:AMFTSA>2.0.CO;2).
+- N: snow, pure and with dust (Warren & Wiscombe 1980, https://doi.org/10.1175/1520-0469(1980)037<2734:AMFTSA>2.0.CO;2).
 - L: clouds (Nakajima & King 1990, https://doi.org/10.1175/1520-0469(1990)047<1878:DOTOTA>2.0.CO;2); smoke, which is
   clear at 2 µm (Kaufman & Remer 1994, https://doi.org/10.1109/36.297984).
 
@@ -51,10 +52,10 @@ _POOR: dict[str, _Row] = {
     "conifer": (17, 31, 27, 58, 126, 147, 157, 167, 92, 47),  # C: winter, less chlorophyll, long shadows
     "broadleaf": (32, 45, 54, 82, 134, 160, 180, 194, 205, 125),  # D, E tree bark: leafless stems over litter
     "rainforest": (18, 41, 25, 74, 238, 298, 320, 327, 143, 64),  # P: LAI 4, Cab 40
-    "shrub": (37, 56, 67, 100, 145, 165, 180, 192, 200, 130),  # S chapter V, dry shrubs: half stems and litter; D
+    "shrub": (37, 56, 67, 100, 145, 165, 180, 192, 200, 130),  # S chapter V, shrubs: half stems and litter; D
     "grass": (70, 105, 145, 180, 225, 248, 262, 275, 330, 235),  # S "Grass_Golden_Dry GDS480"; D
     "riparian": (33, 51, 58, 90, 150, 178, 198, 210, 200, 118),  # D: leafless, herbs below
-    "wetland": (33, 50, 60, 82, 112, 128, 138, 148, 122, 76),  # S chapter V, dry reeds and sedges; over wet peat
+    "wetland": (33, 50, 60, 82, 112, 128, 138, 148, 122, 76),  # S chapter V, marsh plants, dry; over wet peat
     "bare soil": (111, 154, 207, 237, 264, 282, 297, 314, 405, 341),  # B form 2, dry
     "sand": (160, 220, 290, 318, 338, 350, 362, 372, 450, 410),  # E soil, quartz sand, dry
     "rock": (105, 130, 152, 165, 178, 188, 198, 205, 262, 232),  # E rock, weathered granite and limestone; half shade
@@ -79,15 +80,15 @@ _POOR: dict[str, _Row] = {
     "garden": (54, 76, 84, 113, 167, 189, 203, 216, 216, 151),  # D, U: leafless trees, lawn, paths
     "asphalt": (119, 132, 142, 153, 167, 175, 180, 188, 222, 204),  # U weathered asphalt
     "concrete": (228, 268, 301, 317, 331, 341, 349, 356, 392, 361),  # U concrete road, S chapter A, concrete
-    "track": (68, 98, 128, 158, 192, 208, 221, 234, 272, 214),  # B form 2 or 4, trodden, half of the pixel; shrubs
-    "gravel": (140, 165, 185, 196, 206, 214, 220, 226, 262, 238),  # E rock, river pebbles: mixed limestone, quartz
+    "track": (68, 98, 128, 158, 192, 208, 221, 234, 272, 214),  # B form 2, trodden, half of the pixel; shrubs
+    "gravel": (140, 165, 185, 196, 206, 214, 220, 226, 262, 238),  # E rock: mixed limestone and quartz
 }
 _RICH: dict[str, _Row] = {
     "conifer": (14, 34, 20, 64, 178, 210, 223, 232, 104, 49),  # C: summer; P clumped, LAI 3, Cab 45
     "broadleaf": (19, 45, 24, 79, 288, 370, 394, 400, 156, 72),  # P: LAI 5, Cab 45
     "rainforest": (17, 42, 20, 74, 270, 344, 368, 375, 146, 61),  # P: LAI 6, Cab 50, deep gaps between crowns
     "shrub": (27, 50, 41, 88, 190, 225, 245, 255, 172, 94),  # P: LAI 1.5 to 2, Cab 35, dry soil below
-    "grass": (29, 65, 39, 109, 298, 362, 388, 396, 210, 108),  # S "Lawn_Grass GDS91"; P: LAI 3, Cab 35
+    "grass": (29, 65, 39, 109, 298, 362, 388, 396, 210, 108),  # S "Lawn_Grass GDS91 (green)"; P: LAI 3, Cab 35
     "riparian": (20, 48, 26, 84, 290, 368, 394, 400, 160, 75),  # P: LAI 5, Cab 40
     "wetland": (22, 45, 34, 84, 190, 225, 248, 255, 140, 72),  # P: LAI 2, Cab 35, wet peat below
     "bare soil": (81, 120, 149, 194, 261, 290, 310, 325, 363, 271),  # B form 2, moist, with P of LAI 0.4
@@ -189,7 +190,7 @@ _STATES: dict[str, _Row] = {
         287,
         210,
         110,
-    ),  # Gitelson & Merzlyak 1994: chlorophyll gone
+    ),  # Gitelson & Merzlyak 1994, J. Plant Physiology 143: 286, chlorophyll gone
     "old grass": (84, 122, 164, 200, 240, 262, 276, 288, 356, 272),  # D: bleached, half bare; arid
     "moist litter": (34, 52, 60, 92, 146, 168, 184, 197, 205, 126),  # D: dead herbs under snowmelt
 }
@@ -198,8 +199,8 @@ _SOILS: dict[str, _Row] = {
     "brown": (115, 161, 215, 250, 281, 300, 317, 335, 432, 363),  # B form 2 (minimally altered)
     "dark": (48, 64, 82, 98, 116, 128, 140, 152, 222, 190),  # B form 1 (rich in humus): prairie
     "red": (54, 82, 144, 172, 192, 204, 214, 228, 300, 250),  # B form 5 (rich in iron): savanna, tropics
-    "pale": (128, 172, 222, 246, 264, 276, 286, 295, 366, 330),  # B form 4, dry, calcareous: desert
-    "grey": (105, 139, 175, 201, 227, 244, 262, 279, 381, 322),  # B form 3: marsh clay, till
+    "pale": (128, 172, 222, 246, 264, 276, 286, 295, 366, 330),  # B form 2, dry, calcareous: desert
+    "grey": (105, 139, 175, 201, 227, 244, 262, 279, 381, 322),  # assumed: near B form 2, marsh clay, till
 }
 
 

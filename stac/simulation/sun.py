@@ -10,7 +10,8 @@ import numpy as np
 def sun_angles(time: datetime, lon: float, lat: float) -> tuple[float, float]:
     """Azimuth (clockwise from north) and elevation of the sun, degrees.
 
-    Source: J. W. Spencer 1971, Search 2 (5), 172: Fourier series of declination and equation of time (to about 0.1°).
+    Source: J. W. Spencer 1971, Search 2 (5), 172: Fourier series of declination and equation of time, without
+    the declination's third harmonic (0.18° at most).
 
     Args:
         time: UTC.

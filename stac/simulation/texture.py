@@ -121,7 +121,8 @@ def new_waves(
 ) -> Field:
     """Short-crested waves: noise in a band of wavelengths and directions, zero mean and unit spread.
 
-    Source: a Gaussian directional spectrum, Holthuijsen 2007, Waves in Oceanic and Coastal Waters, Cambridge.
+    Source: directional spectra of waves, Holthuijsen 2007, Waves in Oceanic and Coastal Waters, Cambridge. assumed: a
+    Gaussian shape.
 
     Args:
         shape: Height and width, pixels.

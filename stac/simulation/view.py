@@ -74,7 +74,7 @@ WATER_KINDS = ("reservoir_fill", "flood")
 BAND_SHIFT = 0.1
 """Spread of the registration between bands, 10 m pixels.
 
-Source: ESA, Sentinel-2 User Handbook 2015, section 2.2: 0.3 pixels between bands at 99.7 % confidence (3 sigma)."""
+Source: ESA's requirement for Sentinel-2: 0.3 pixels between bands at 99.7 % confidence (3 sigma)."""
 
 
 @dataclass(frozen=True, eq=False)
