@@ -239,6 +239,14 @@ def test_a_folder_with_other_things_is_refused_and_kept(tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "dear"
 
 
+def test_a_way_round_through_a_folder_that_is_not_there_leads_to_the_same_refusal(tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("dear")
+    with pytest.raises(DataError, match="no simulated archive"):
+        write_archive(tmp_path / "absent" / ".." / "precious", QUICK, size="quick", seed=0)
+    assert [path.name for path in (tmp_path / "precious").iterdir()] == ["thesis.txt"]
+
+
 def test_a_run_that_fails_leaves_the_older_archive_alone(tmp_path, monkeypatch):
     out = tmp_path / "archive"
     write(out)

@@ -87,6 +87,8 @@ def write_archive(
         OSError: The disk is full, or the folder cannot be written.
     """
     stamp = {"size": size, "seed": seed, "version": VERSION}
+    if ".." in out.parts:  # `absent/../folder` is looked at, and replaced, as `folder`
+        out = out.resolve()
     found = _read_stamp(out)
     whole = all((out / name).exists() for name in _PARTS)
     if found is not None and whole and all(found.get(key) == value for key, value in stamp.items()):
