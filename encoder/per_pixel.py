@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from stac.bands import norm_bands
 
-from .normalization import Step
 from .spectral import DEFAULT_BANDS, check_chips
-from .weights import WeightsSpec
+from .weights import computed_spec
 
 GRID = 8
 """assumed: cells along a side of a chip; 40 m of a chip of 32 px, fine enough for a road, and 64 numbers a band."""
@@ -39,17 +38,7 @@ class PixelsEncoder:
         self.bands = norm_bands(DEFAULT_BANDS if bands is None else bands)
         self.dim = len(self.bands) * GRID * GRID
         self.sha256 = hashlib.sha256(f"pixels {' '.join(self.bands)} {GRID}".encode()).hexdigest()
-        self.spec = WeightsSpec(
-            name=self.name,
-            arch="pixels",
-            bands=self.bands,
-            normalization=(Step("scale", {"factor": (10000.0,)}),),
-            chip_size=None,
-            dim=self.dim,
-            source="computed: mean reflectance of cells, nothing learned",
-            licence="Apache-2.0",
-            sha256=self.sha256,
-        )
+        self.spec = computed_spec(self.name, self.bands, self.dim, "mean reflectance of cells", self.sha256)
 
     def embed(self, chips: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
         """Cells of chips.

@@ -31,8 +31,7 @@ from numpy.typing import NDArray
 from stac.bands import norm_bands
 from stac.errors import WeightsError
 
-from .normalization import Step
-from .weights import WeightsSpec
+from .weights import computed_spec
 
 DEFAULT_BANDS: tuple[str, ...] = ("B02", "B03", "B04", "B08", "B11", "B12")
 """Enough for all the indices, and what the three providers all carry."""
@@ -131,17 +130,8 @@ class SpectralEncoder:
         self.scale = np.array([WANDER[kind_of(channel)] for channel in channels], np.float32)  # (K, F)
         recipe = json.dumps([feature_names(self.bands), [WANDER[kind_of(c)] for c in channels], INDICES, _GRID])
         self.sha256 = hashlib.sha256(recipe.encode()).hexdigest()
-        self.spec = WeightsSpec(
-            name=self.name,
-            arch="spectral",
-            bands=self.bands,
-            normalization=(Step("scale", {"factor": (10000.0,)}),),
-            chip_size=None,
-            dim=self.dim,
-            source="computed: statistics of bands and indices, nothing learned",
-            licence="Apache-2.0",
-            sha256=self.sha256,
-        )
+        made_of = "statistics of bands and indices"
+        self.spec = computed_spec(self.name, self.bands, self.dim, made_of, self.sha256)
 
     def embed(self, chips: NDArray[np.uint16], valid: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
         """Features of chips.

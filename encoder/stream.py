@@ -22,7 +22,7 @@ from torch import Tensor
 from stac.bands import CLEAR_SCL
 from stac.errors import DataError
 from stac.simulation.covers import BANDS
-from stac.simulation.passes import new_shift, new_weather, water_level
+from stac.simulation.passes import local_hour, new_shift, new_weather, water_level
 from stac.simulation.shot import SKIES
 from stac.simulation.sun import sun_angles
 
@@ -245,7 +245,7 @@ class _Almanac:
                     while clear and sky not in ("clear", "hazy"):
                         sky, haze, line = new_weather(biome, month, rng)
                     self._weather[n, month, draw] = SKIES.index(sky), haze, line
-            hour = 10.5 - biome.lon / 15
+            hour = local_hour(biome.lat) - biome.lon / 15
             for slot in range(country.slots):
                 when = datetime.combine(country.first, time(), UTC) + timedelta(days=slot * SLOT_DAYS, hours=hour)
                 self._sun[n, slot] = sun_angles(when, biome.lon, biome.lat)

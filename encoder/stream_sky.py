@@ -62,8 +62,6 @@ _OUT_OF_REACH = 1_000.0
 class Weather:
     """What is decided about N images; each (N,), float32 unless said otherwise."""
 
-    sky: Tensor
-    """int64, place in `stac.simulation.shot.SKIES`."""
     haze: Tensor
     """Reflectance in B02."""
     share: Tensor
@@ -217,7 +215,7 @@ def new_weather_tensors(
         "elevation": elevation,
     }
     tensors = {name: torch.from_numpy(values.astype(np.float32)).to(device) for name, values in drawn.items()}
-    return Weather(sky=torch.from_numpy(sky).to(device), **tensors)
+    return Weather(**tensors)
 
 
 def _ends(

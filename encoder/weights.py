@@ -35,7 +35,7 @@ class WeightsSpec:
     name: str
     """Name by which it is opened, or the file's stem."""
     arch: str
-    """`resnet18`, `resnet50` or `spectral`."""
+    """`resnet18`, `resnet50`, `spectral` or `pixels`."""
     bands: tuple[str, ...]
     """Canonical bands, in the order of the input's axis C."""
     normalization: tuple[Step, ...]
@@ -56,6 +56,21 @@ class WeightsSpec:
     """What it was trained on."""
     commit: str = ""
     """Commit of the code that trained it."""
+
+
+def computed_spec(name: str, bands: tuple[str, ...], dim: int, made_of: str, sha256: str) -> WeightsSpec:
+    """The record of an encoder that computes and has learned nothing.
+
+    Args:
+        name: Of the encoder and of its `arch`.
+        bands: Canonical bands, in the order of the input's axis C.
+        dim: Length D of an embedding.
+        made_of: What an embedding holds, in words.
+        sha256: Of its recipe.
+    """
+    scale = (Step("scale", {"factor": (10000.0,)}),)
+    source = f"computed: {made_of}, nothing learned"
+    return WeightsSpec(name, name, bands, scale, None, dim, source, "Apache-2.0", sha256)
 
 
 def parameters_sha256(state: Mapping[str, Tensor]) -> str:

@@ -122,7 +122,7 @@ def plan_overpasses(area: Area, biome: Biome, plan: Plan, rng: np.random.Generat
     """
     lon, lat = area.centre
     span = (plan.last - plan.first).days + 1
-    start = datetime.combine(plan.first, time(), UTC) + timedelta(hours=_local_hour(lat) - lon / 15)
+    start = datetime.combine(plan.first, time(), UTC) + timedelta(hours=local_hour(lat) - lon / 15)
     start += timedelta(days=int(rng.integers(0, min(5, span))))
     levels = rng.uniform(-1, 1, size=plan.last.year - plan.first.year + 2)
     wind, side = float(rng.uniform(0, 360)), int(rng.integers(0, 2)) * 2 - 1
@@ -223,7 +223,7 @@ def cut_tile(area: Area, tile: str, field: NDArray[T], gsd_px: int) -> NDArray[T
     return field[..., left : left + area.tile_px // gsd_px]
 
 
-def _local_hour(lat: float) -> float:
+def local_hour(lat: float) -> float:
     """Mean local solar time of a descending pass at a latitude, hours: spherical, without the width of the swath."""
     return _NODE_H - math.degrees(math.asin(math.tan(math.radians(lat)) / math.tan(_INCLINATION))) / 15
 
