@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from realism_read import Chips
 
 CLASSES = ("water", "dense dark", "dense bright", "sparse", "bare", "built")
-KINDS = ("water", "forest", "field mosaic", "bare land", "town")
+KINDS = ("open water", "shore", "forest", "field mosaic", "bare land", "town")
 """Classes of whole chips."""
 QUANTILES = (5, 25, 50, 75, 95)
-SHARP = 0.3
+SHARP, OPEN = 0.3, 0.95
 LEAST = 2000
 """assumed: fewer pixels of a class give no quantiles."""
 
@@ -46,28 +46,40 @@ def cover_of(chips: Chips) -> NDArray[np.int8]:
     band = dict(zip(chips.bands, chips.pixels.swapaxes(0, 1), strict=True))
     ndvi = ratio(band["B08"], band["B04"])
     bsi = ratio(band["B11"] + band["B04"], band["B08"] + band["B02"])
-    water = ((ratio(band["B03"], band["B11"]) > 0) | (band["B11"] < 0.03)) & (ndvi < 0.2)
     dark = band["B12"] < 0.10
-    tests = [water, (ndvi >= 0.5) & dark, ndvi >= 0.5, ndvi >= 0.2, bsi >= 0.1]
+    tests = [water_of(chips), (ndvi >= 0.5) & dark, ndvi >= 0.5, ndvi >= 0.2, bsi >= 0.1]
     return np.select(tests, [0, 1, 2, 3, 4], 5).astype(np.int8)
 
 
 def kind_of(chips: Chips, cover: NDArray[np.int8]) -> NDArray[np.int8]:
     """(N,) index into `KINDS` of every chip, by the shares of its pixels.
 
-    assumed: half water is water; three tenths of pixels where blue bends by more than 0.03 from pixel to pixel is a
-    town (roofs beside trees: no pixel rule finds towns); six tenths dense dark is a wood, six tenths bare or sparse is
-    bare land, the rest is a mosaic of fields; set on the real chips by eye.
+    assumed: nineteen twentieths water is open water, half is a shore; three tenths of pixels where blue bends by more
+    than 0.03 from pixel to pixel is a town (roofs beside trees: no pixel rule finds towns); six tenths dense dark is a
+    wood, six tenths bare or sparse is bare land, the rest is a mosaic of fields; set on the real chips by eye.
     """
     share = np.stack([(cover == n).mean(axis=(1, 2)) for n in range(len(CLASSES))])
     water, dark, _, sparse, bare, _ = share
+    sharp = sharp_of(chips)[:, 1:-1, 1:-1].mean(axis=(1, 2))
+    tests = [water >= OPEN, water >= 0.5, sharp >= SHARP, dark >= 0.6, bare + sparse >= 0.6]
+    return np.select(tests, [0, 1, 5, 2, 4], 3).astype(np.int8)
+
+
+def sharp_of(chips: Chips) -> NDArray[np.bool_]:
+    """(N, H, W) where blue bends by more than 0.03 from pixel to pixel; never at the edge."""
     blue = chips.pixels[:, chips.bands.index("B02")]
-    bend = np.abs(
+    bend = np.zeros_like(blue)
+    bend[:, 1:-1, 1:-1] = (
         blue[:, 1:-1, :-2] + blue[:, 1:-1, 2:] + blue[:, :-2, 1:-1] + blue[:, 2:, 1:-1] - 4 * blue[:, 1:-1, 1:-1]
     )
-    sharp = (bend > 0.03).mean(axis=(1, 2))
-    tests = [water >= 0.5, sharp >= SHARP, dark >= 0.6, bare + sparse >= 0.6]
-    return np.select(tests, [0, 4, 1, 3], 2).astype(np.int8)
+    return np.asarray(np.abs(bend) > 0.03)
+
+
+def water_of(chips: Chips) -> NDArray[np.bool_]:
+    """(N, H, W) water by the rule of this module."""
+    band = dict(zip(chips.bands, chips.pixels.swapaxes(0, 1), strict=True))
+    wet = (ratio(band["B03"], band["B11"]) > 0) | (band["B11"] < 0.03)
+    return np.asarray(wet & (ratio(band["B08"], band["B04"]) < 0.2))
 
 
 def quantiles(chips: Chips, cover: NDArray[np.int8]) -> dict[str, dict[str, list[float]]]:

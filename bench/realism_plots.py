@@ -25,6 +25,21 @@ def series_of(reports: Reports, part: str) -> dict[str, Any]:
     return {"real": richest[part]["real"]} | {label: report[part]["simulated"] for label, report in reports.items()}
 
 
+def columns_of(reports: Reports) -> dict[str, Any]:
+    """Every contest of the classifiers by what it is called: both archives alike first, then the stricter ones."""
+    words = {
+        "squares": "six bands, squares",
+        "areas": "six bands, whole areas",
+        "areas, all bands": "ten bands, whole areas",
+    }
+    return {
+        f"{label}, {words[rule]}": report["classifier"][rule]
+        for rule in words
+        for label, report in reports.items()
+        if rule in report["classifier"]
+    }
+
+
 def name_of(side: str) -> str:
     """What a side is called in plots and tables."""
     return "real" if side == "real" else f"simulated, {side}"
@@ -75,9 +90,9 @@ def draw_reflectance(reports: Reports) -> Figure:
 def draw_autocorrelation(reports: Reports) -> Figure:
     """Median curves in a panel for each kind of chip and four bands."""
     sides = series_of(reports, "texture")
-    kinds = [kind for kind in sides["real"] if kind != "all"][:4]
+    kinds = [kind for kind in sides["real"] if kind != "all"]
     bands = [band for band in ("B02", "B04", "B08", "B11") if band in next(iter(sides["real"].values()))]
-    figure = Figure(figsize=(11, 2.2 * len(kinds)), layout="constrained")
+    figure = Figure(figsize=(11, 2 * len(kinds)), layout="constrained")
     axes = figure.subplots(len(kinds), len(bands), sharex=True, sharey=True, squeeze=False)
     for row, kind in zip(axes, kinds, strict=True):
         for ax, band in zip(row, bands, strict=True):
@@ -135,22 +150,30 @@ def _draw_bars(ax: Axes, rows: list[dict[str, Any]], word: str, start: int, side
 
 def draw_classifier(reports: Reports) -> Figure:
     """Accuracy of everything that tells the sides apart, with 95 % intervals."""
-    names: list[tuple[str, str]] = [("cnn", "both networks, all bands")]
-    last = list(reports.values())[-1]["classifier"]
-    names += [("views", name) for name in last["views"]] + [("groups", name) for name in last["groups"]]
-    figure = Figure(figsize=(8, 0.27 * len(names) + 1), layout="constrained")
+    columns = columns_of(reports)
+    names: list[tuple[str, str]] = [("cnn", "both networks")]
+    names += [(part, name) for part in ("views", "groups") for name in _longest(columns, part)]
+    figure = Figure(figsize=(9, 0.36 * len(names) + 1.4), layout="constrained")
     ax = figure.subplots()
-    for n, (label, report) in enumerate(reports.items()):
+    for n, (label, found) in enumerate(columns.items()):
+        colour = COLOURS["before" if label.startswith("before") else "after"]
+        mark = "o" if "squares" in label else "s" if "six" in label else "D"
         for y, (part, name) in enumerate(names):
-            found = report["classifier"]["cnn"] if part == "cnn" else report["classifier"][part].get(name)
-            if found:
-                at = -y + 0.15 * (len(reports) - 1 - 2 * n)
-                ax.plot([found["low"], found["high"]], [at, at], color=COLOURS[label], lw=1.5)
-                ax.plot(found["accuracy"], at, "o", color=COLOURS[label], ms=4)
-        ax.plot([], [], "-o", color=COLOURS[label], label=f"simulated, {label}, against real")
+            one = found["cnn"] if part == "cnn" else found[part].get(name)
+            if one:
+                at = -y + 0.18 * ((len(columns) - 1) / 2 - n)
+                ax.plot([one["low"], one["high"]], [at, at], color=colour, lw=1.2)
+                ax.plot(one["accuracy"], at, mark, color=colour, ms=4, mfc=colour if mark == "o" else "white")
+        ax.plot([], [], f"-{mark}", color=colour, mfc=colour if mark == "o" else "white", label=f"simulated, {label}")
     words = {"cnn": "", "views": "network: ", "groups": "numbers: "}
     ax.set_yticks(-np.arange(len(names)), [words[part] + name for part, name in names])
     ax.axvline(0.5, color="#888888", lw=1, ls=":")
-    ax.set(xlim=(0.35, 1.01), xlabel="held-out accuracy; 0.5 = cannot tell")
-    ax.legend(loc="lower left", fontsize=8)
+    ax.set(xlim=(0.2, 1.01), xlabel="held-out accuracy against real chips; 0.5 = cannot tell")
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return figure
+
+
+def _longest(columns: Mapping[str, Any], part: str) -> list[str]:
+    """The names of a part in the contest that has most of them."""
+    lists: list[list[str]] = [list(found[part]) for found in columns.values()]
+    return max(lists, key=len)

@@ -1,4 +1,4 @@
-"""Both sides of the comparison with real pixels, as arrays: chips of the real set, chips and series of an archive.
+"""What both sides of the comparison with real pixels have in common: chips, series, the real chips, days of an archive.
 
 The simulated archive is read through the project's own door (items, scenes, offsets, cubes), so what is compared is
 what a build would see. Bands of 20 m come to 10 m as they did in the real chips: **bilinear**, half-pixel centres,
@@ -23,7 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from index.demo import archive_bounds
 from stac.area import Area, norm_area
-from stac.bands import BANDS, CLEAR_SCL
+from stac.bands import BANDS
 from stac.blocks import Block, iter_blocks
 from stac.catalog import find_items
 from stac.errors import DataError, ReadError
@@ -35,15 +35,6 @@ from stac.read import read_cube
 CHIP = 64
 """Side of the real chips, pixels of 10 m."""
 ALWAYS = "1990-01-01/2100-01-01"
-MOST_CHIPS = 1500
-"""Simulated chips kept for statistics. assumed: six times the real set is enough."""
-BLOCK_CHIPS = 3
-"""assumed: chips of one area stay together in squares of this side, 1.9 km, when they are split into folds."""
-EUROPEAN = ("mediterranean", "temperate", "boreal", "cropland", "coast", "")
-"""Biomes that the real chips show; the others are left out of the comparison of chips. '' is an archive of one area."""
-CLEAR = 0.99
-POINTS = 1500
-"""Pixels of each area whose whole series is kept."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,7 @@ class Chips:
     pixels: NDArray[np.float32]
     """(N, C, 64, 64) reflectance, 0..1."""
     groups: NDArray[np.int64]
-    """(N,) which chips are never parted between folds."""
+    """(N,) which chips are never parted between folds: scenes by guess (real), squares of the ground (simulated)."""
     places: tuple[str, ...]
     """(N,) area of each chip; `real` for the real ones."""
 
@@ -67,6 +58,17 @@ class Chips:
         """The chips with these bands, in this order."""
         index = [self.bands.index(band) for band in bands]
         return Chips(tuple(bands), self.pixels[:, index], self.groups, self.places)
+
+    def by_place(self) -> Chips:
+        """The chips in one group for each area."""
+        groups = np.unique(self.places, return_inverse=True)[1].astype(np.int64)
+        return Chips(self.bands, self.pixels, groups, self.places)
+
+    def joined(self, other: Chips) -> Chips:
+        """These chips and the others of the same archive: groups of one number are one group."""
+        pixels = np.concatenate([self.pixels, other.pixels])
+        groups = np.concatenate([self.groups, other.groups])
+        return Chips(self.bands, pixels, groups, self.places + other.places)
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,12 @@ def place_block(place: Place) -> Block:
 
 
 def read_day(
-    block: Block, day: date, scenes: Sequence[Scene], bands: Sequence[str]
+    block: Block, day: date, scenes: Sequence[Scene], bands: Sequence[str], *, smooth: bool = True
 ) -> dict[str, NDArray[np.float32]] | None:
-    """Bands (H, W) as reflectance at 10 m, 20 m bands bilinear, `scl`, 0 = no data; None where nothing lies there."""
+    """Bands (H, W) as reflectance at 10 m, and `scl`, 0 = no data; None where nothing lies there.
+
+    Bands of 20 m come bilinear; each pixel four times where not `smooth`.
+    """
     try:
         cube = read_cube(block, {day: scenes}, bands)
     except ReadError:
@@ -168,7 +173,7 @@ def read_day(
     layers = {}
     for band in bands:
         image = cube[band].values[0].astype(np.float32) / 10_000
-        layers[band] = image if BANDS[band].gsd == 10 else double(image[::2, ::2])
+        layers[band] = double(image[::2, ::2]) if smooth and BANDS[band].gsd == 20 else image
     return {**layers, "scl": cube["scl"].values[0].astype(np.float32)}
 
 
@@ -180,116 +185,6 @@ def double(coarse: NDArray[np.float32]) -> NDArray[np.float32]:
         pair = np.stack([0.75 * here + 0.25 * before, 0.75 * here + 0.25 * after], axis=axis + 1)
         coarse = pair.reshape([2 * n if a == axis else n for a, n in enumerate(coarse.shape)])
     return (np.round(coarse * 10_000) / 10_000).astype(np.float32)
-
-
-def in_growing_season(day: date, south: bool) -> bool:
-    """May to September, or half a year off: the real chips are summer's."""
-    return day.month in ((11, 12, 1, 2, 3) if south else (5, 6, 7, 8, 9))
-
-
-def read_archive(
-    archive: Path, places: Sequence[Place], rng: np.random.Generator, most: int = MOST_CHIPS
-) -> tuple[Chips, list[Series]]:
-    """Chips of the growing season, clear by SCL, and the series of some pixels of every area.
-
-    Raises:
-        DataError: No chip of the archive is clear.
-    """
-    events = open_events(archive)
-    european = sum(place.biome in EUROPEAN for place in places)
-    pixels, names, squares, series = [], [], [], []
-    bands: tuple[str, ...] = ()
-    for place in places:
-        days = place_days(archive, place)
-        bands = bands or archive_bands(days)
-        quota = most // max(european, 1) if place.biome in EUROPEAN else 0
-        drawn, line = _read_place(place, days, bands, quota, events, rng)
-        series.append(line)
-        pixels += [chip for chip, _ in drawn]
-        squares += [f"{place.name} {square}" for _, square in drawn]
-        names += [place.name] * len(drawn)
-    if not pixels:
-        raise DataError(
-            f"no clear chip in {archive}", "chips of 64 px, clear, in the growing season", "check the archive"
-        )
-    by = names if len(set(names)) >= 5 else squares  # areas are the better folds, where there are enough
-    groups = np.unique(by, return_inverse=True)[1].astype(np.int64)
-    return Chips(bands, np.stack(pixels), groups, tuple(names)), series
-
-
-def _read_place(
-    place: Place,
-    days: Mapping[date, Sequence[Scene]],
-    bands: tuple[str, ...],
-    quota: int,
-    events: Sequence[tuple[BaseGeometry, dict[str, Any]]],
-    rng: np.random.Generator,
-) -> tuple[list[tuple[NDArray[np.float32], str]], Series]:
-    """Chips with their squares, and the series, of one area."""
-    block = place_block(place)
-    height, width = block.shape
-    spots = rng.integers(0, height, POINTS), rng.integers(0, width, POINTS)
-    warm = sum(in_growing_season(day, place.south) for day in days)
-    per_day = max(4, 2 * quota // max(warm, 1)) if quota else 0
-    chips, kept, lines, shares = [], [], [], []
-    for day, scenes in days.items():
-        wanted = per_day if in_growing_season(day, place.south) else 0
-        layers = read_day(block, day, scenes, bands if wanted else ("B04", "B08"))
-        if layers is None:
-            continue
-        clear: NDArray[np.bool_] = np.isin(layers["scl"], CLEAR_SCL)
-        red, nir, seen = layers["B04"][spots], layers["B08"][spots], clear[spots]
-        lines.append(np.where(seen & (red > 0), (nir - red) / np.maximum(nir + red, 1e-4), np.nan))
-        kept.append(day)
-        shares.append(clear.sum() / max((layers["scl"] > 0).sum(), 1))
-        chips += _cut(layers, clear, bands, wanted, rng) if wanted else []
-    chosen = rng.permutation(len(chips))[:quota]
-    whole = np.isfinite(lines).any(axis=0)
-    series = Series(
-        place.name,
-        place.biome,
-        place.south,
-        tuple(kept),
-        np.asarray(lines, np.float32)[:, whole],
-        _untouched(block, spots, events)[whole],
-        np.asarray(shares, np.float32),
-    )
-    return [chips[i] for i in sorted(chosen)], series
-
-
-def _cut(
-    layers: Mapping[str, NDArray[np.float32]],
-    clear: NDArray[np.bool_],
-    bands: Sequence[str],
-    wanted: int,
-    rng: np.random.Generator,
-) -> list[tuple[NDArray[np.float32], str]]:
-    """At most `wanted` clear chips of a day, and the square in which each lies."""
-    whole = np.stack([layers[band] for band in bands])
-    good = clear & (whole > 0).all(axis=0)
-    rows, cols = good.shape[0] // CHIP, good.shape[1] // CHIP
-    share = good.reshape(rows, CHIP, cols, CHIP).mean(axis=(1, 3))
-    full = (whole > 0).all(axis=0).reshape(rows, CHIP, cols, CHIP).all(axis=(1, 3))
-    spots = np.argwhere((share >= CLEAR) & full)
-    return [
-        (
-            whole[:, r * CHIP : (r + 1) * CHIP, c * CHIP : (c + 1) * CHIP].copy(),
-            f"{r // BLOCK_CHIPS}-{c // BLOCK_CHIPS}",
-        )
-        for r, c in spots[rng.permutation(len(spots))[:wanted]]
-    ]
-
-
-def _untouched(
-    block: Block,
-    spots: tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]],
-    events: Sequence[tuple[BaseGeometry, dict[str, Any]]],
-) -> NDArray[np.bool_]:
-    """Which pixels lie more than 100 m outside every planted event."""
-    west, _, _, north = block.bounds
-    x, y = west + 10 * (spots[1] + 0.5), north - 10 * (spots[0] + 0.5)
-    ground = shapely.unary_union([to_metres(outline, block.lattice.epsg).buffer(100) for outline, _ in events])
-    return np.asarray(~shapely.contains_xy(ground, x, y), bool)
 
 
 def to_metres(outline: BaseGeometry, epsg: int) -> BaseGeometry:

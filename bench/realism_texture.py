@@ -6,6 +6,7 @@ chips from real ones.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -21,8 +22,8 @@ FEATURES = ("level and spread", "ratios and correlations of bands", "spectrum", 
 LEAST_CHIPS = 5
 
 
-def autocorrelation(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(N, len(LAGS)) of one band (N, H, W): 1 − semivariance at the distance / variance of the chip.
+def autocorrelation(pixels: NDArray[np.float32], lags: Sequence[int] = LAGS) -> NDArray[np.float64]:
+    """(N, len(lags)) of one band (N, H, W): 1 − semivariance at the distance / variance of the chip.
 
     Mean of rows and columns. The variance is that of the chip itself (64 px), so the curve says how variance is shared
     between scales within a chip, not how much there is.
@@ -30,7 +31,7 @@ def autocorrelation(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
     x = pixels.astype(np.float64)
     spread = np.maximum(x.var(axis=(1, 2)), 1e-10)
     table = []
-    for lag in LAGS:
+    for lag in lags:
         along = ((x[:, :, lag:] - x[:, :, :-lag]) ** 2).mean(axis=(1, 2))
         across = ((x[:, lag:] - x[:, :-lag]) ** 2).mean(axis=(1, 2))
         table.append(1 - (along + across) / 4 / spread)
@@ -77,8 +78,8 @@ def texture(chips: Chips, kind: NDArray[np.int8]) -> dict[str, dict[str, dict[st
     return table
 
 
-def features(chips: Chips) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Group of `FEATURES` → name of a number → its (N,) values."""
+def features(chips: Chips, gsd: int = 10) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Group of `FEATURES` → name of a number → its (N,) values; `gsd` is the side of a pixel in metres."""
     band = {name: chips.pixels[:, c].astype(np.float64) for c, name in enumerate(chips.bands)}
     logs = {name: np.log(np.maximum(x, 0.002)) for name, x in band.items()}
     level: dict[str, NDArray[np.float64]] = {}
@@ -90,9 +91,9 @@ def features(chips: Chips) -> dict[str, dict[str, NDArray[np.float64]]]:
         level[f"{name} log mean"] = np.log(x.mean(axis=(1, 2)))
         level[f"{name} log spread"] = np.log(x.std(axis=(1, 2)) + 1e-5)
         octaves = rings(x.astype(np.float32))
-        for n, metres in enumerate((226, 113, 57, 28)):
-            spectrum[f"{name} power at {metres} m"] = octaves[:, n] - octaves.mean(axis=1)
-        spectrum[f"{name} autocorrelation at 20 m"] = autocorrelation(x.astype(np.float32))[:, 1]
+        for n, middle in enumerate((22.6, 11.3, 5.7, 2.8)):
+            spectrum[f"{name} power at {middle * gsd:.0f} m"] = octaves[:, n] - octaves.mean(axis=1)
+        spectrum[f"{name} autocorrelation at {2 * gsd} m"] = autocorrelation(x.astype(np.float32), (2,))[:, 0]
         finest |= _finest(name, x)
         tails |= _tails(name, logs[name])
     names = list(band)

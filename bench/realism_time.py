@@ -28,6 +28,8 @@ FOREST = 0.7
 """assumed: the least summer NDVI, 75th percentile over the dates, of what counts as closed forest on both sides."""
 STEADY = 0.55
 """assumed: and its least 20th percentile: fields are harvested, forest is not."""
+SHED = 0.15
+"""assumed: a pixel sheds its leaves where its median NDVI falls so far from June to August to December to February."""
 WINDOW = 20.0
 """assumed: days, spread of the Gaussian weights that smooth the seasonal curve; the year is a circle."""
 SKY_BINS = (0.0, 0.1, 0.5, 0.9, 1.0)
@@ -63,19 +65,20 @@ def season(series: Sequence[Series]) -> dict[str, Any] | None:
     Returns:
         None where there is no forest.
     """
-    days, values, parts = [], [], []
+    days, values, shed = [], [], []
     for one in series:
         doy = np.array([(d.timetuple().tm_yday + (182 if one.south else 0)) % 365 for d in one.days])
         summer = (doy > 150) & (doy < 245)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             low, high = np.nanpercentile(one.ndvi[summer], (20, 75), axis=0)
+            fall = np.nanmedian(one.ndvi[summer], axis=0) - np.nanmedian(one.ndvi[(doy < 60) | (doy > 334)], axis=0)
         forest = one.untouched & (high >= FOREST) & (low >= STEADY)
         own = one.ndvi[:, forest]
         if forest.sum() >= 20:
             days.append(doy)
             values.append(own)
-            parts.append(int(forest.sum()))
+            shed.append(fall[forest] > SHED)
     if not values:
         return None
     grid = np.arange(5, 365, 10)
@@ -96,8 +99,26 @@ def season(series: Sequence[Series]) -> dict[str, Any] | None:
         "scatter": robust(np.concatenate(residual)),
         "of_dates": robust(level - at),
         "of_pixels": robust(np.concatenate(of_pixels)),
-        "pixels": sum(parts),
+        "pixels": sum(len(own) for own in shed),
+        **_shed(days, values, shed),
     }
+
+
+def _shed(
+    days: Sequence[NDArray[Any]], values: Sequence[NDArray[np.float32]], shed: Sequence[NDArray[np.bool_]]
+) -> dict[str, float | None]:
+    """Share of pixels that shed their leaves, and the lowest of their curve; None where they are under twenty."""
+    share = round(float(np.concatenate(shed).mean()), 3)
+    if sum(int(own.sum()) for own in shed) < 20:
+        return {"shed_share": share, "shed_lowest": None}
+    level, dates = [], []
+    for doy, value, own in zip(days, values, shed, strict=True):
+        seen = np.isfinite(value[:, own]).sum(axis=1) >= max(1, 0.3 * own.sum())
+        if seen.any():
+            level.append(np.nanmedian(value[seen][:, own], axis=1))
+            dates.append(doy[seen])
+    curve = smooth(np.concatenate(dates), np.concatenate(level), np.arange(5, 365, 10))
+    return {"shed_share": share, "shed_lowest": round(float(curve.min()), 4)}
 
 
 def smooth(day: NDArray[Any], value: NDArray[Any], at: NDArray[Any]) -> NDArray[np.float64]:
@@ -232,6 +253,8 @@ def fire_summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         "inside_between_fires": round(float(inside.std()), 4),
         "outside_mean": round(float(outside.mean()), 4),
         "outside_between_fires": round(float(outside.std()), 4),
+        "inside_median": round(float(np.median(inside)), 4),
+        "outside_median": round(float(np.median(outside)), 4),
         "inside_5_to_95": round(float(spread["inside"]), 4),
         "outside_5_to_95": round(float(spread["outside"]), 4),
         "more_inside": int((inside > outside).sum()),

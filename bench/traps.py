@@ -1,6 +1,9 @@
 """What the rules of `stac/` are worth: the benchmark with one rule switched off at a time.
 
     python bench/traps.py --archive data/archives/benchmark --work data/benchmark --monthly --json traps.jsonl
+    python bench/traps.py --archive … --work … --monthly --only mediterranean temperate cropland coast
+
+Five stores are built, which takes long: `--only` takes some of the areas, named before any figure is seen.
 
 | switched off | then |
 | --- | --- |
@@ -28,7 +31,17 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import pystac
-from benchmark import evaluate_config, machine, new_config, new_parser, new_settings, open_archive, store_name, table
+from benchmark import (
+    evaluate_config,
+    machine,
+    new_config,
+    new_parser,
+    new_settings,
+    open_archive,
+    start,
+    store_name,
+    table,
+)
 
 from index.evaluate import Evaluation
 from index.figures import METRICS
@@ -110,9 +123,9 @@ def _run() -> int:
     parser = new_parser(__doc__)
     parser.add_argument("--encoder", default="spectral")
     parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
-    args = parser.parse_args()
+    args = start(parser)
     args.work.mkdir(parents=True, exist_ok=True)
-    archive = open_archive(args.archive, args.work)
+    archive = open_archive(args.archive, args.work, args.only)
     settings = new_settings(archive, args)
     found: dict[str | None, Evaluation] = {}
     for rule in (None, *args.rules):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
 import torch
@@ -22,10 +21,9 @@ from torch import Tensor
 from stac.bands import CLEAR_SCL
 from stac.errors import DataError
 from stac.simulation.covers import BANDS
-from stac.simulation.passes import local_hour, new_shift, new_weather, water_level
-from stac.simulation.shot import SKIES
-from stac.simulation.sun import sun_angles
+from stac.simulation.weather import SMOKE_VEER
 
+from .stream_almanac import Almanac, Shots
 from .stream_country import KINDS, SLOT_DAYS, Country, CountryConfig, new_country
 from .stream_draw import MARGIN, Scene, draw_images
 from .stream_sky import Canvases, new_weather_tensors
@@ -92,12 +90,13 @@ class SimulatedStream:
         if config.chip_size % 2 or not 8 <= config.chip_size <= room:
             raise DataError(f"chips of {config.chip_size} pixels", f"an even side from 8 to {room}", "set chip_size")
         self.country: Country = new_country(config.country, self.device)
-        if not 1 <= config.dates <= self.country.slots:
-            raise DataError(f"{config.dates} dates", f"1 to {self.country.slots}", "set dates")
         self._canvases = Canvases(config.seed, self.device)
         self._rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=(2_000_000,))))
         self._noise = torch.Generator(self.device).manual_seed(config.seed)
-        self._almanac = _Almanac(self.country, self._rng, config.clear)
+        self.almanac = Almanac(self.country, self._rng, config.clear)
+        most = int(self.almanac.light.sum(axis=1).min())
+        if not 1 <= config.dates <= most:
+            raise DataError(f"{config.dates} dates", f"1 to {most}", "set dates")
 
     def __iter__(self) -> Iterator[SeriesBatch]:
         """Batches without end."""
@@ -108,8 +107,9 @@ class SimulatedStream:
         """The next batch."""
         picked = self._pick()
         rng, dates = self._rng, self.config.dates
-        slots = np.sort(np.argsort(rng.random((self.config.batch, self.country.slots)), axis=1)[:, :dates], axis=1)
-        shots = self._almanac.draw(picked.place[:, 0], slots, rng)
+        order = rng.random((self.config.batch, self.country.slots)) + ~self.almanac.light[picked.place[:, 0]]
+        slots = np.sort(np.argsort(order, axis=1)[:, :dates], axis=1)
+        shots = self.almanac.draw(picked.place, slots, rng)
         scene = self._scene(picked, slots, shots)
         with torch.no_grad():
             drawn = draw_images(self.country, self._canvases, scene, self._noise)
@@ -139,7 +139,8 @@ class SimulatedStream:
         height, width = country.shape
         side = self.config.chip_size
         ground = rng.integers(0, len(country.biomes), batch)
-        row, col = rng.integers(0, height, batch), rng.integers(0, width, batch)
+        low, high = MARGIN, height - MARGIN - side
+        row, col = rng.integers(low, high + 2, (2, batch)) + side // 2
         change = np.full(batch, -1)
         kinds = np.unique(country.kind)
         for n in np.flatnonzero(rng.random(batch) < self.config.changed) if len(kinds) else ():
@@ -149,7 +150,6 @@ class SimulatedStream:
             row[n] += int(rng.integers(-side // 4, side // 4 + 1))
             col[n] += int(rng.integers(-side // 4, side // 4 + 1))
             ground[n] = country.ground[change[n]]
-        low, high = MARGIN, height - MARGIN - side
         row = np.clip((row - side // 2) // 2 * 2, low, high // 2 * 2)
         col = np.clip((col - side // 2) // 2 * 2, low, high // 2 * 2)
         place = np.stack([ground, row, col, rng.integers(0, 8, batch)], axis=1)
@@ -166,7 +166,7 @@ class SimulatedStream:
             np.where(none, 0, country.span[found]),
         )
 
-    def _scene(self, picked: _Picked, slots: NDArray[np.int64], shots: _Shots) -> Scene:
+    def _scene(self, picked: _Picked, slots: NDArray[np.int64], shots: Shots) -> Scene:
         """Everything that is decided about the N = B·T images, on the device."""
         dates, days = self.config.dates, slots * SLOT_DAYS
 
@@ -186,8 +186,10 @@ class SimulatedStream:
             span=each(picked.span.astype(np.float32)),
             weather=new_weather_tensors(shots.sky, shots.haze, shots.azimuth, shots.elevation, self._rng, self.device),
             snow_line=self._tensor(shots.snow_line),
+            laden_line=self._tensor(shots.laden_line),
+            ice=self._tensor(shots.ice),
             level=self._tensor(shots.level),
-            wind=self._tensor(self._rng.uniform(0, 360, days.size)),
+            veer=self._tensor(self._rng.uniform(-SMOKE_VEER, SMOKE_VEER, days.size)),
             shift=self._tensor(shots.shift),
             burns=each(picked.kind == KINDS.index("wildfire")) > 0,
         )
@@ -204,72 +206,3 @@ class _Picked:
     kind: NDArray[np.int64]
     start: NDArray[np.int64]
     span: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class _Shots:
-    """Decisions about N images, each (N,) but `shift` (N, 2)."""
-
-    sky: NDArray[np.int64]
-    haze: NDArray[np.float64]
-    snow_line: NDArray[np.float64]
-    level: NDArray[np.float64]
-    azimuth: NDArray[np.float64]
-    elevation: NDArray[np.float64]
-    shift: NDArray[np.float64]
-
-
-_DRAWS = 64
-"""Weathers that are drawn for each ground and day; a series then takes one of them."""
-
-
-class _Almanac:
-    """Sun, water level and a choice of weathers for each ground and day, by the rules of `stac.simulation.passes`."""
-
-    def __init__(self, country: Country, rng: np.random.Generator, clear: bool) -> None:
-        """Look everything up once.
-
-        Args:
-            country: The grounds and the days.
-            rng: Where chance comes from.
-            clear: Leave all skies out but clear and hazy ones.
-        """
-        shape = (len(country.biomes), country.slots)
-        self._sun = np.empty((*shape, 2))
-        self._level = np.empty(shape)
-        self._weather = np.empty((len(country.biomes), 12, _DRAWS, 3))
-        for n, biome in enumerate(country.biomes):
-            for month in range(12):
-                for draw in range(_DRAWS):
-                    sky, haze, line = new_weather(biome, month, rng)
-                    while clear and sky not in ("clear", "hazy"):
-                        sky, haze, line = new_weather(biome, month, rng)
-                    self._weather[n, month, draw] = SKIES.index(sky), haze, line
-            hour = local_hour(biome.lat) - biome.lon / 15
-            for slot in range(country.slots):
-                when = datetime.combine(country.first, time(), UTC) + timedelta(days=slot * SLOT_DAYS, hours=hour)
-                self._sun[n, slot] = sun_angles(when, biome.lon, biome.lat)
-                self._level[n, slot] = water_level(biome, when, (0.0, 0.0))
-        days = [country.first + timedelta(days=slot * SLOT_DAYS) for slot in range(country.slots)]
-        self._month = np.array([day.month - 1 for day in days])
-
-    def draw(self, ground: NDArray[np.int64], slots: NDArray[np.int64], rng: np.random.Generator) -> _Shots:
-        """Decide about B × T images.
-
-        Args:
-            ground: (B,), number of the ground.
-            slots: (B, T), days.
-            rng: Where chance comes from.
-        """
-        where, slot = np.repeat(ground, slots.shape[1]), slots.ravel()
-        weather = self._weather[where, self._month[slot], rng.integers(0, _DRAWS, slot.size)]
-        sun = self._sun[where, slot]
-        return _Shots(
-            sky=weather[:, 0].astype(np.int64),
-            haze=weather[:, 1],
-            snow_line=weather[:, 2],
-            level=self._level[where, slot],
-            azimuth=sun[:, 0],
-            elevation=sun[:, 1],
-            shift=np.array([new_shift((0.1, 0.3), rng) for _ in range(slot.size)]),
-        )

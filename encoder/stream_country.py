@@ -24,7 +24,8 @@ from stac.simulation.landscape import new_ground
 from stac.simulation.looks import LOOKS, ZONES, new_looks
 from stac.simulation.phenology import new_season
 from stac.simulation.season import Season
-from stac.simulation.view import hidden_by_cover
+from stac.simulation.winter import hidden_by_cover
+from stac.simulation.years import Years, new_years
 
 KINDS: tuple[str, ...] = tuple(LOOKS)
 """Classes of change; a series says its class by its place here, -1 for none."""
@@ -150,8 +151,9 @@ def new_country(config: CountryConfig, device: torch.device) -> Country:
     width = max(len(COVERS) + ground.fields.late.size for ground in grounds)
     hidden = np.zeros((len(grounds), width), dtype=np.float32)
     hidden[:, : len(COVERS)] = hidden_by_cover()
-    tables = _new_tables(grounds, biomes, config.first, slots, width)
-    looks, buckets = _new_look_tables(changes, biomes, grounds, config.first, slots)
+    seasons = [_Seasons(ground, config.first, years) for ground, years in zip(grounds, area_years(config), strict=True)]
+    tables = _new_tables(seasons, slots, width)
+    looks, buckets = _new_look_tables(changes, seasons, slots)
     flat = [change for part in changes for change in part]
     owner = [number for number, part in enumerate(changes) for _ in part]
     wide = config.ground_px
@@ -204,16 +206,14 @@ _FIELDS = ("moist", "texture", "tint", "dryness", "shore")
 _RELIEF = ("height", "east", "north")
 
 
-def _new_tables(
-    grounds: Sequence[Ground], biomes: Sequence[Biome], first: date, slots: int, width: int
-) -> tuple[NDArray[np.float32], ...]:
+def _new_tables(seasons: Sequence[_Seasons], slots: int, width: int) -> tuple[NDArray[np.float32], ...]:
     """`Tables` as arrays, ground by ground and day by day."""
-    rows, bands = len(grounds) * slots * width, len(BANDS)
+    rows, bands = len(seasons) * slots * width, len(BANDS)
     poor, rich = np.zeros((rows, bands), dtype=np.float32), np.zeros((rows, bands), dtype=np.float32)
     green, eager, grain = (np.zeros(rows, dtype=np.float32) for _ in range(3))
-    for number, (ground, biome) in enumerate(zip(grounds, biomes, strict=True)):
+    for number, own in enumerate(seasons):
         for slot in range(slots):
-            season = _season(ground, biome, first, slot * SLOT_DAYS)
+            season = own.on(slot * SLOT_DAYS)
             at = (number * slots + slot) * width
             cut = slice(at, at + len(season.green))
             poor[cut], rich[cut] = season.poor, season.rich
@@ -221,25 +221,40 @@ def _new_tables(
     return poor, rich, green, eager, grain
 
 
-def _season(ground: Ground, biome: Biome, first: date, day: int) -> Season:
-    """How everything looks on a day of the period."""
-    when = first + timedelta(days=day)
-    return new_season(biome, when.timetuple().tm_yday, when.year - first.year, ground.fields)
+def area_years(config: CountryConfig) -> list[Years]:
+    """Wet and dry years of each ground, as an archive's area has them."""
+    keys = [np.random.SeedSequence(config.seed, spawn_key=(number, 1)) for number in range(len(config.biomes))]
+    return [new_years(np.random.Generator(np.random.PCG64(key))) for key in keys]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seasons:
+    """How a ground looks on the days of the period."""
+
+    ground: Ground
+    first: date
+    years: Years
+
+    def on(self, day: int) -> Season:
+        """How everything looks on a day."""
+        when = self.first + timedelta(days=day)
+        biome, year = BIOMES[self.ground.biome], when.year - self.first.year
+        return new_season(biome, when.timetuple().tm_yday, year, self.ground.fields, self.years)
 
 
 def _new_look_tables(
-    changes: Sequence[Sequence[Change]], biomes: Sequence[Biome], grounds: Sequence[Ground], first: date, slots: int
+    changes: Sequence[Sequence[Change]], seasons: Sequence[_Seasons], slots: int
 ) -> tuple[NDArray[np.float32], int]:
     """Looks of every change in steps of `LOOK_DAYS` (rows, A, 1 + C), and how many steps there are."""
     buckets = (slots - 1) * SLOT_DAYS // LOOK_DAYS + 1
     count = max(sum(len(part) for part in changes), 1)
     out = np.zeros((count, buckets, _ZONES, len(AGES), 1 + len(BANDS)), dtype=np.float32)
     number = 0
-    for ground, biome, part in zip(grounds, biomes, changes, strict=True):
-        seasons = [_season(ground, biome, first, bucket * LOOK_DAYS) for bucket in range(buckets)]
+    for own, part in zip(seasons, changes, strict=True):
+        known = [own.on(bucket * LOOK_DAYS) for bucket in range(buckets)]
         for change in part:
-            for bucket, season in enumerate(seasons):
-                table = new_looks(change.kind, season, biome, (change.end - change.start).days)
+            for bucket, season in enumerate(known):
+                table = new_looks(change.kind, season, BIOMES[own.ground.biome], (change.end - change.start).days)
                 out[number, bucket, : len(table)] = table
             number += 1
     return out.reshape(-1, len(AGES), 1 + len(BANDS)), buckets

@@ -14,13 +14,16 @@ from stac.simulation.classify import classify
 from stac.simulation.covers import BANDS, BANDS_20M, SEA, WATER
 from stac.simulation.light import lay_light, shade
 from stac.simulation.optics import BLUR_20M, add_noise, blur_and_shift, reference, to_10m, to_20m, to_dn
-from stac.simulation.render import Lookup, draw_ground, lay_changes, lay_flames, lay_snow, lay_water
-from stac.simulation.sky import lay_sky
+from stac.simulation.render import Lookup, draw_ground, lay_changes, lay_flames, lay_ice, lay_snow, lay_water
+from stac.simulation.sky import heading, lay_sky
+from stac.simulation.smoke import ACTIVE
 from stac.simulation.spectra import MATERIAL_SPECTRA
-from stac.simulation.view import BAND_SHIFT, BANDS_10M, WATER_KINDS, frozen_lakes, level_water
+from stac.simulation.view import BAND_SHIFT, BANDS_10M, WATER_KINDS, level_water
+from stac.simulation.weather import new_gains
+from stac.simulation.winter import frozen_part, hide_snow
 
 from .stream_country import KINDS, Country, wet_covers
-from .stream_sky import COUNT, SIDE, Canvases, Weather, new_sky, new_smoke
+from .stream_sky import COUNT, SIDE, Canvases, Front, Weather, new_sky, new_smoke
 
 MARGIN = 8
 """Pixels drawn around a chip and cut off: the reach of the blur at 20 m."""
@@ -54,10 +57,14 @@ class Scene:
     weather: Weather
     snow_line: Tensor
     """float32, metres, infinite for none."""
+    laden_line: Tensor
+    """float32, metres, above which trees bear snow; infinite for none."""
+    ice: Tensor
+    """float32, cm on lakes."""
     level: Tensor
     """float32, water level above its mean, metres."""
-    wind: Tensor
-    """float32, degrees towards which smoke drifts."""
+    veer: Tensor
+    """float32, degrees by which smoke drifts off the way that its fire runs."""
     shift: Tensor
     """float32 (N, 2), misregistration down and right, pixels."""
     burns: Tensor
@@ -127,7 +134,7 @@ def draw_images(country: Country, canvases: Canvases, scene: Scene, noise: torch
     )
     place = (which, top, left)
     windows = _Windows(country, scene)
-    image, changed = _draw_ground(country, canvases, scene, windows, place)
+    image, changed, front = _draw_ground(country, canvases, scene, windows, place)
     drift = (BAND_SHIFT * torch.randn((2, count, len(BANDS)), generator=noise, device=device)).clamp(-0.3, 0.3)
     down, right = drift[0] + scene.shift[:, :1], drift[1] + scene.shift[:, 1:]
     fine = blur_and_shift(image[:, list(_FINE)], down[:, list(_FINE)], right[:, list(_FINE)])
@@ -135,14 +142,14 @@ def draw_images(country: Country, canvases: Canvases, scene: Scene, noise: torch
     coarse = blur_and_shift(coarse, down[:, list(_COARSE)] / 2, right[:, list(_COARSE)] / 2, BLUR_20M)
     half = windows.side // 2
     sky = new_sky(canvases, scene.weather, place, half)
-    burning = scene.burns & (scene.age >= 0) & (scene.age <= scene.span)
-    density = torch.where(burning, torch.rand((count,), generator=noise, device=device), -1.0)
-    sky = replace(sky, smoke=new_smoke(canvases, density, scene.wind, place, half))
+    density = torch.where(front.burning, torch.rand((count,), generator=noise, device=device), -1.0)
+    sky = replace(sky, smoke=new_smoke(canvases, density, front, place, half))
     white, grey = (torch.from_numpy(MATERIAL_SPECTRA[name]).to(device) for name in ("cloud", "smoke"))
     lay_sky(coarse, _COARSE, sky, white, grey)
     lay_sky(fine, _FINE, sky.at_10m(), white, grey)
-    _record(fine, _FINE, scene, noise)
-    _record(coarse, _COARSE, scene, noise)
+    gains = new_gains(torch.randn((count, 2 + len(BANDS)), generator=noise, device=device))
+    _record(fine, _FINE, gains, scene, noise)
+    _record(coarse, _COARSE, gains, scene, noise)
     seen = torch.empty((count, len(BANDS), half, half), device=device)
     seen[:, list(_COARSE)], seen[:, list(_FINE)] = coarse, to_20m(fine)
     specks = torch.rand((count, half, half), generator=noise, device=device)
@@ -158,8 +165,8 @@ def draw_images(country: Country, canvases: Canvases, scene: Scene, noise: torch
 
 def _draw_ground(
     country: Country, canvases: Canvases, scene: Scene, windows: _Windows, place: tuple[Tensor, Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Reflectance (N, C, side, side) as the sun lights it, and how much of each pixel the change has taken."""
+) -> tuple[Tensor, Tensor, Front]:
+    """Reflectance (N, C, side, side) as the sun lights it, how much the change has taken, its fire."""
     device = scene.row.device
     cover, texture = windows("cover").long(), windows("texture")
     rows = country.season_row(scene.ground, scene.slot)
@@ -169,12 +176,17 @@ def _draw_ground(
     water = level_water(_spectrum(country, rows, scene))
     mud = torch.from_numpy(MATERIAL_SPECTRA["mud"]).to(device)
     lay_water(image, windows("shore"), wet, scene.level, water, mud)
+    snow = torch.from_numpy(MATERIAL_SPECTRA["snow"]).to(device)
+    frozen = frozen_part(cover, scene.ice)
+    lay_ice(image, frozen, snow)
     own = (windows("which") == scene.change[:, None, None]) & (scene.change >= 0)[:, None, None]
     first = country.look_row(scene.change.clamp_min(0), scene.slot)
     zone = first[:, None, None] + windows("zone").long()
     strength = windows("strength") * own
-    changed = lay_changes(image, strength, windows("onset"), zone, country.looks, texture, scene.age, scene.span)
-    since = scene.age[:, None, None] - windows("onset") * scene.span[:, None, None]
+    onset = windows("onset")
+    changed = lay_changes(image, strength, onset, zone, country.looks, texture, scene.age, scene.span)
+    since = scene.age[:, None, None] - onset * scene.span[:, None, None]
+    front = _find_front(onset, strength > 0, since, scene)
     burning = scene.burns[:, None, None] & (since >= 0) & (since < 0.4) & (texture > 0.8)
     lay_flames(image, strength * burning)
     kind = torch.from_numpy(country.kind).to(device)[scene.change.clamp_min(0)] if len(country.kind) else scene.change
@@ -183,18 +195,24 @@ def _draw_ground(
     east, north = windows.slopes()
     east, north = east * (1 - flat), north * (1 - flat)
     height = windows("height")
-    hidden = country.hidden[scene.ground[:, None, None], cover]
-    poleward = torch.tensor([abs(biome.lat) > 55 for biome in country.biomes], device=device)[scene.ground]
-    lake = (cover == WATER) & poleward[:, None, None]
-    hidden = hidden - torch.where(lake, frozen_lakes(height, scene.snow_line), 0.0)
+    hidden = hide_snow(country.hidden[scene.ground[:, None, None], cover], height, scene.laden_line, frozen)
     hidden = hidden * (1 - changed) + flat
     south = torch.tensor([-1.0 if biome.south else 1.0 for biome in country.biomes], device=device)[scene.ground]
     half = windows.side // 2
     ragged = to_10m(canvases.window("ragged", *place, half))
-    snow = torch.from_numpy(MATERIAL_SPECTRA["snow"]).to(device)
     lay_snow(image, height, north * south[:, None, None], hidden, ragged, scene.snow_line, snow)
     lay_light(image, shade(east, north, scene.weather.azimuth, scene.weather.elevation))
-    return image, changed
+    return image, changed, front
+
+
+def _find_front(onset: Tensor, burnt: Tensor, since: Tensor, scene: Scene) -> Front:
+    """Where fires burn, from onset, burnt pixels and days since each pixel's turn (N, side, side)."""
+    active = (burnt & (since >= 0) & (since < ACTIVE) & scene.burns[:, None, None]).float()
+    count = active.sum(dim=(1, 2))
+    steps = torch.arange(active.shape[-1], device=active.device, dtype=torch.float32)
+    row, col = ((active.sum(dim=side) * steps).sum(dim=1) / count.clamp_min(1) / 2 for side in (2, 1))
+    wind = heading(onset, burnt).float() + scene.veer
+    return Front(row, col, wind, (count > 0) & (scene.age <= scene.span))
 
 
 def _spectrum(country: Country, rows: Tensor, scene: Scene) -> Tensor:
@@ -205,13 +223,12 @@ def _spectrum(country: Country, rows: Tensor, scene: Scene) -> Tensor:
     return tables.poor[row] + tables.green[row][:, None] * (tables.rich[row] - tables.poor[row])
 
 
-def _record(image: Tensor, bands: tuple[int, ...], scene: Scene, noise: torch.Generator) -> None:
-    """Gain and noise of the instrument, in place: see `stac.simulation.view`."""
-    device, count = image.device, len(image)
+def _record(image: Tensor, bands: tuple[int, ...], gains: Tensor, scene: Scene, noise: torch.Generator) -> None:
+    """Gain (N, C) and noise of the instrument, in place: see `stac.simulation.view`."""
+    device = image.device
     up = torch.sin(torch.deg2rad(scene.weather.elevation.clamp_min(15.0)))[:, None, None]
-    gain = 1 + 0.012 * torch.randn((count, 1, 1), generator=noise, device=device)
     for place, b in enumerate(bands):
         band = image[:, place]
-        band *= gain * (1 + 0.004 * torch.randn((count, 1, 1), generator=noise, device=device))
+        band *= gains[:, b, None, None]
         level, sigma = reference(BANDS[b], 90.0)
         add_noise(band, torch.randn(band.shape, generator=noise, device=device), level / up, sigma / up)

@@ -33,6 +33,7 @@ from stac.simulation.weather import (
     CIRRUS_OPACITY,
     CIRRUS_RIM,
     CIRRUS_SHARE,
+    CLEAR_SKIES,
     CLOUD_BASE,
     CLOUD_THICKNESS,
     COVERAGE,
@@ -44,6 +45,9 @@ from stac.simulation.weather import (
     SMOKE_DEPTH,
     SMOKE_WIDTH,
     SOFTNESS,
+    VEIL_OPACITY,
+    VEIL_RIM,
+    VEIL_SHARE,
 )
 
 SIDE = 512
@@ -164,22 +168,36 @@ def new_sky(canvases: Canvases, weather: Weather, place: tuple[Tensor, Tensor, T
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Front:
+    """Where the fires of N windows burn."""
+
+    row: Tensor
+    """float32 (N,), mean of the pixels that burn, pixels of 20 m."""
+    col: Tensor
+    """float32 (N,), likewise."""
+    wind: Tensor
+    """float32 (N,), degrees clockwise from north towards which smoke drifts."""
+    burning: Tensor
+    """bool (N,), whether anything burns."""
+
+
 def new_smoke(
-    canvases: Canvases, burning: Tensor, wind: Tensor, place: tuple[Tensor, Tensor, Tensor], side: int
+    canvases: Canvases, burning: Tensor, front: Front, place: tuple[Tensor, Tensor, Tensor], side: int
 ) -> Tensor:
-    """Optical depth of smoke (N, side, side) from a fire in the middle of each window that burns.
+    """Optical depth of smoke (N, side, side), one plume in each window that burns.
 
     Args:
         canvases: Noise.
         burning: (N,) float32, from 0 to 1 how dense the smoke is; negative where nothing burns.
-        wind: (N,) degrees towards which smoke drifts.
+        front: Where it rises and which way it drifts.
         place: Canvas, top and left of each window.
         side: Pixels of 20 m.
     """
-    middle, (low, high) = torch.full_like(wind, side / 2), SMOKE_DEPTH
+    low, high = SMOKE_DEPTH
     density = (low + (high - low) * burning) * (burning >= 0)
     width = SMOKE_WIDTH[0] + (SMOKE_WIDTH[1] - SMOKE_WIDTH[0]) * burning.clamp_min(0)
-    found: Tensor = plume(canvases.window("torn", *place, side), middle, middle, wind, density, width)
+    found: Tensor = plume(canvases.window("torn", *place, side), front.row, front.col, front.wind, density, width)
     return found
 
 
@@ -202,13 +220,14 @@ def new_weather_tensors(
         device: Where the tensors go.
     """
     names, count = np.array(SKIES)[sky], len(sky)
-    veiled = np.isin(names, MIXED_SKIES) & (rng.random(count) < CIRRUS_SHARE) | (names == "cirrus")
+    mixed = np.isin(names, MIXED_SKIES) & (rng.random(count) < CIRRUS_SHARE) | (names == "cirrus")
+    veiled = np.isin(names, CLEAR_SKIES) & (rng.random(count) < VEIL_SHARE)
     drawn = {
         "haze": haze * np.where(names == "hazy", HAZY, 1.0),
         "share": rng.uniform(*_ends(COVERAGE, sky, (0.0, 0.0))),
         "softness": rng.uniform(*_ends(SOFTNESS, sky, (1.0, 1.0))),
-        "cirrus": rng.uniform(*CIRRUS_OPACITY, count) * veiled,
-        "rim": rng.uniform(*CIRRUS_RIM, count),
+        "cirrus": rng.uniform(*CIRRUS_OPACITY, count) * mixed + rng.uniform(*VEIL_OPACITY, count) * veiled,
+        "rim": np.where(veiled, rng.uniform(*VEIL_RIM, count), rng.uniform(*CIRRUS_RIM, count)),
         "base": rng.uniform(*CLOUD_BASE, count),
         "thick": rng.uniform(*CLOUD_THICKNESS, count),
         "azimuth": azimuth,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import pystac
 
 from stac.cli import data_folder
 from stac.simulate import simulate_archive
+from stac.simulation.catalog import STAMP, stamp_text
 
 from .manifest import STORE_VERSION, Manifest
 from .pairs import Pairing
@@ -87,17 +87,12 @@ def _version(store: Path) -> int:
 
 
 def _is_outdated(store: Path, catalog: Path) -> bool:
-    """Whether a store was built from another archive than the one that stands at its catalog now."""
+    """Whether a store was built from another archive than the one that stands at its catalog now, by their stamps."""
     try:
+        said = json.loads(catalog.with_name("simulation.json").read_text(encoding="utf-8"))
         item = json.loads((store / ITEMS).read_text(encoding="utf-8"))["features"][0]
-        name = str(item["id"])
-        (file,) = catalog.parent.glob(f"*/{glob.escape(name)}/{glob.escape(name)}.json")
-        found = json.loads(file.read_text(encoding="utf-8"))
-        # Dates are written otherwise when an item is saved; the shares of each class tell archives apart.
-        return any(item["properties"].get(key) != value for key, value in found["properties"].items() if ":" in key)
-    except ValueError as err:
-        return not isinstance(err, json.JSONDecodeError)  # no such item there
-    except (OSError, KeyError, IndexError, TypeError):
+        return bool(item["properties"].get(STAMP) != stamp_text(said))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False  # no store yet, or damaged: left to the build
 
 

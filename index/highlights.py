@@ -189,8 +189,7 @@ def _chains(events: gpd.GeoDataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp
 def _way(store: Store, start: int, size: NDArray[np.float64]) -> NDArray[np.float64]:
     """(T + 1, D) embeddings of a chain's observations as seen from the first; `size` (T,) are its magnitudes."""
     block, shift = next(pair for pair in reversed(store.shard_rows) if pair[1] <= start and pair[0].events.rows)
-    shard = store.shard(block)
-    vectors = np.stack([shard.vector(start - shift + i) for i in range(len(size))]).astype(np.float64)
+    vectors = store.shard(block).vectors(start - shift, start - shift + len(size)).astype(np.float64)
     return np.vstack([np.zeros(vectors.shape[1]), np.cumsum(vectors * size[:, None], axis=0)])
 
 

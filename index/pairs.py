@@ -29,6 +29,10 @@ SHORT_TERM_COUNT = 4
 """assumed: observations of one side that tell the short-term distance well enough (six pairs). measured on the demo
 store: with two, the ratio of ordinary changes early in a series rose to 50–100 where fires had 2–7."""
 
+SHORT_TERM_SPAN_DAYS = 180.0
+"""assumed: days from the first to the last of these observations: half a year holds more than one season. Dense series
+reach the count within weeks, and what one clear winter tells is too small."""
+
 RATIO_EPSILON = 1e-4
 """Added to the short-term distance, as in CACo's released code (`src/models/moco2_module.py`)."""
 
@@ -106,8 +110,10 @@ def change_ratios(
     """Change ratio of each pair: its distance over the location's own short-term distance.
 
     The short-term distance is the median distance between any two observations that lie within a year of one another
-    and on the same side of the change: both up to `before`, at most a year earlier, or, where these are fewer than
-    `SHORT_TERM_COUNT`, both from `after`, at most a year later; where neither side has as many, the larger one serves.
+    and on the same side of the change: both up to `before`, at most a year earlier, or both from `after`, at most one
+    later. A side tells enough where it holds `SHORT_TERM_COUNT` observations over `SHORT_TERM_SPAN_DAYS`; the earlier
+    one serves where it does, else the later one where that does. Where neither does, one with the count goes before one
+    without, then the one that spans more days, then the earlier one.
     CACo divides the Euclidean distance of two dates some years apart by that of two seasons of one year; a median over
     all such pairs takes the place of its running average over training epochs.
 
@@ -126,12 +132,22 @@ def change_ratios(
     for row, (before, after) in enumerate(zip(pairs.before, pairs.after, strict=True)):
         early = np.nonzero((days >= days[before] - SHORT_TERM_DAYS) & (days <= days[before]))[0]
         late = np.nonzero((days >= days[after]) & (days <= days[after] + SHORT_TERM_DAYS))[0]
-        side = early if len(early) >= min(SHORT_TERM_COUNT, len(late)) else late
+        side = _telling_side(days, early, late)
         if len(side) >= 2:
             upper = np.triu_indices(len(side), 1)
             short = float(np.median(distance[np.ix_(side, side)][upper]))
             ratio[row] = magnitude[row] / (short + RATIO_EPSILON)
     return ratio
+
+
+def _telling_side(days: NDArray[np.float64], early: NDArray[np.intp], late: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The rows, of those before and those after a change, that tell the short-term distance (`change_ratios`)."""
+
+    def told(side: NDArray[np.intp]) -> tuple[bool, float]:
+        span = float(days[side[-1]] - days[side[0]]) if len(side) else -1.0
+        return len(side) >= SHORT_TERM_COUNT, min(span, SHORT_TERM_SPAN_DAYS)
+
+    return early if told(early) >= told(late) else late
 
 
 def _distances(embedding: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -28,6 +28,10 @@ UNITS: tuple[str, ...] = get_args(Unit)
 PIECE_NUMBERS = 1 << 22
 """assumed: scores, and numbers of the vectors, that are in memory together: 16 MB each."""
 
+_SPREAD_ROWS = 4
+"""Rows that lie within so many times their number are read in one go. measured: a row of 72 numbers takes 2.5 µs
+alone and 0.05 µs in a slice of 20,000; the slice bounds what is read in vain."""
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
@@ -131,9 +135,12 @@ def read_vectors(store: Store, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     for block, start in store.shard_rows:
         inside = np.flatnonzero((rows >= start) & (rows < start + block.events.rows))
         if len(inside):
-            shard = store.shard(block)
-            for at in inside.tolist():
-                out[at] = shard.vector(int(rows[at]) - start)
+            shard, own = store.shard(block), rows[inside] - start
+            low, high = int(own.min()), int(own.max()) + 1
+            if high - low <= _SPREAD_ROWS * len(inside):  # near one another: read together
+                out[inside] = shard.vectors(low, high)[own - low]
+            else:
+                out[inside] = [shard.vector(int(row)) for row in own]
     return out
 
 

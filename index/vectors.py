@@ -59,6 +59,10 @@ class VectorShard:
         """(D,) float32, the vector of a row."""
         return np.asarray(self._cpu.reconstruct(int(row)), dtype=np.float32)
 
+    def vectors(self, start: int, stop: int) -> NDArray[np.float32]:
+        """(stop − start, D) float32, the vectors of rows start to stop − 1, in one go."""
+        return np.asarray(self._cpu.reconstruct_n(int(start), int(stop) - int(start)), dtype=np.float32)
+
     def search(
         self, vector: NDArray[np.float32], k: int, keep: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 
 from .cli import check_folder, number, parse_args
 from .errors import DataError, exit_code
 from .simulation.archive import write_archive
 from .simulation.areas import SIZES
+
+_SEEDS = "a whole number from 0 to 2^63 - 1"
 
 
 def simulate_archive(out: Path, *, size: str = "demo", seed: int = 0, progress: bool = False) -> Path:
@@ -37,17 +41,29 @@ def simulate_archive(out: Path, *, size: str = "demo", seed: int = 0, progress: 
         Path of `catalog.json`. The planted truth lies beside it in `events.geojson`.
 
     Raises:
-        DataError: The size is unknown, or the folder holds something else.
+        DataError: The size or the seed is none, or the folder holds something else, cannot be made, or is being written
+            by another run.
         OSError: The disk is full, or the folder cannot be written.
     """
+    _check(out, size, seed)
+    return write_archive(Path(out), SIZES[size], size=size, seed=int(seed), progress=progress)
+
+
+def _check(out: object, size: object, seed: object) -> None:
+    """Refuse what no archive can be written from, whatever its type.
+
+    Raises:
+        DataError: It is none.
+    """
+    if not isinstance(out, str | os.PathLike):
+        raise DataError(f"the folder {out!r}", "a path", "give one, as text or as a Path")
     if size == "stream":
         found = "size 'stream' is drawn in memory, series by series"
         raise DataError(found, "demo or benchmark, which are files", "use encoder.stream in Python, or bench/stream.py")
-    if size not in SIZES:
-        raise DataError(f"size '{size}'", " or ".join(SIZES), "choose one of these sizes")
-    if seed < 0:
-        raise DataError(f"seed {seed}", "a whole number from 0", "choose another seed")
-    return write_archive(Path(out), SIZES[size], size=size, seed=seed, progress=progress)
+    if not isinstance(size, str) or size not in SIZES:
+        raise DataError(f"size {size!r}", " or ".join(SIZES), "choose one of these sizes")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**63:
+        raise DataError(f"seed {str(seed)[:40]}", _SEEDS, "choose another seed")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--size", default="demo", metavar="|".join(SIZES), help="how much (default: demo)")
-    seed = number("--seed", int, "a whole number from 0 to 2^63 - 1", lambda seed: 0 <= seed < 2**63)
+    seed = number("--seed", int, _SEEDS, lambda seed: 0 <= seed < 2**63)
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="names the country (default: 0)")
     parser.add_argument("--json", action="store_true", help="report as JSON, without a progress bar")
 

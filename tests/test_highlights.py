@@ -75,7 +75,7 @@ def toy(events: gpd.GeoDataFrame, vectors: NDArray[np.float32]) -> Store:
         area=shapely.box(west, south, east, north),
         manifest=SimpleNamespace(gsd=10),
         shard_rows=[(block, 0)],
-        shard=lambda _: SimpleNamespace(vector=lambda row: vectors[row]),
+        shard=lambda _: SimpleNamespace(vectors=lambda start, stop: vectors[start:stop]),
     )
     return cast(Store, store)
 

@@ -97,6 +97,28 @@ def test_change_ratio_prefers_the_side_that_tells_enough() -> None:
     assert ratio[0] == pytest.approx(6 / 1.5, rel=1e-3)
 
 
+def test_change_ratio_passes_over_a_side_of_one_season() -> None:
+    # Four observations within six weeks lie before, alike; six over eight months after, 2 apart: median of 15 pairs, 4.
+    embedding = np.array([[0.0], [0.1], [0.2], [0.3], [20.0], [22.0], [24.0], [26.0], [28.0], [30.0]])
+    time, pairs = days(0, 15, 30, 45, 60, 108, 156, 204, 252, 300), Pairs(np.array([3]), np.array([4]))
+    ratio = change_ratios(embedding, time, pairs, np.array([20.0], np.float32))
+    assert ratio[0] == pytest.approx(20 / 4, rel=1e-3)
+
+
+def test_change_ratio_takes_the_earlier_side_where_both_tell_enough() -> None:
+    embedding = np.array([[0.0], [1.0], [2.0], [3.0], [20.0], [26.0], [32.0], [38.0]])
+    time, pairs = days(0, 60, 120, 180, 200, 260, 320, 400), Pairs(np.array([3]), np.array([4]))
+    ratio = change_ratios(embedding, time, pairs, np.array([17.0], np.float32))
+    assert ratio[0] == pytest.approx(17 / 1.5, rel=1e-3)
+
+
+def test_change_ratio_of_a_short_store_rests_on_the_side_that_spans_more() -> None:
+    embedding = np.array([[0.0], [0.1], [0.2], [0.3], [10.0], [13.0], [16.0], [19.0]])
+    time, pairs = days(0, 5, 10, 15, 20, 40, 60, 80), Pairs(np.array([3]), np.array([4]))
+    ratio = change_ratios(embedding, time, pairs, np.array([9.7], np.float32))
+    assert ratio[0] == pytest.approx(9.7 / 4.5, rel=1e-3)
+
+
 def test_change_ratio_forgets_what_is_older_than_a_year() -> None:
     embedding = np.array([[100.0], [0.0], [1.0], [5.0]])
     pairs = Pairs(np.array([2]), np.array([3]))

@@ -105,6 +105,81 @@ def test_both_sides_match_and_folds_part_no_group() -> None:
         assert len(np.unique(found.simulated[found.group == group])) == 1
 
 
+def test_a_group_has_one_name_in_every_draw() -> None:
+    from realism_classifier import match
+
+    kinds = np.zeros(60, np.int8), np.zeros(12, np.int8)
+    sides = chips(noise(60, 0, 0), np.arange(60)), chips(noise(12, 0, 1), np.arange(12))
+    for seed in range(3):
+        found = match(*sides, kinds, seed)
+        own = found.simulated == 0
+        for pixels, group in zip(found.chips.pixels[own], found.group[own], strict=True):
+            assert (pixels == sides[0].pixels[group]).all()  # sixty groups of one chip, of which twelve are drawn
+        assert set(found.group[~own]) == {60 + n for n in range(12)}
+
+
+def test_towns_and_water_are_sought_within_one_square() -> None:
+    from realism_archive import _rare, _seek
+
+    rng = np.random.default_rng(0)
+    day = np.array(SPECTRA["dense bright"], np.float32)[:, None, None] * np.ones((1, 384, 384), np.float32)
+    day[0, 160:288, 160:288] += rng.choice([0, 0.1], (128, 128)).astype(np.float32)  # roofs across four squares
+    day[:, :64, :64] = np.array(SPECTRA["water"])[:, None, None]
+    cuts = _seek(day, np.ones((384, 384), bool), BANDS, rng)
+    cuts = _rare(cuts, BANDS, rng)
+    assert len(cuts) >= 2
+    assert {cut.square for cut in cuts} <= {"0-0", "0-1", "1-0", "1-1"}
+    for cut in cuts:
+        spots = [(r, c) for r in range(0, 321, 32) for c in range(0, 321, 32)]
+        own = [(r, c) for r, c in spots if (day[:, r : r + 64, c : c + 64] == cut.pixels).all()]
+        assert any(f"{r // 192}-{c // 192}" == f"{(r + 63) // 192}-{(c + 63) // 192}" == cut.square for r, c in own)
+    assert _seek(day, np.zeros((384, 384), bool), BANDS, rng) == []
+
+
+def test_words_follow_the_figures() -> None:
+    from realism_words import covers, often, season, verdict
+
+    limits = (0.04, 0.10)
+    assert verdict(0.80, 0.82, limits) == "near"
+    assert verdict(0.75, 0.82, limits) == "too low"
+    assert verdict(0.60, 0.30, limits) == "**far too high**"
+    word = {a: often({"accuracy": a, "low": a, "high": a}).split(", ")[1] for a in (0.5, 0.97)}
+    assert word == {0.5: "little more than by chance", 0.97: "nearly always"}
+    real = {"day": [5, 165, 275], "ndvi": [0.3, 0.87, 0.6], "of_dates": 0.05, "of_pixels": 0.03}
+    ours = {"day": [5, 165, 275], "ndvi": [0.6, 0.86, 0.7], "of_dates": 0.01, "of_pixels": 0.03}
+    text = season({"season": {"real": real, "simulated": ours}})
+    assert "lowest 0.60 against 0.30 (**far too high**)" in text
+    assert "0.010 against 0.050 (**0.2 times it**)" in text
+    assert "0.030 against 0.030 (near)" in text
+    off = {"class": {"water": 0.5, "bare": 0.02}, "median_shift": {"water": {"B02": -0.4}, "bare": {"B02": 0.01}}}
+    assert "**water 65 % (too dark)**" in covers({"differences": off})
+    assert "bare 2 % (median near)" in covers({"differences": off})
+
+
+def test_chips_in_degrees_are_whole_and_clear() -> None:
+    from realism_unseen import BANDS as FIVE
+    from realism_unseen import _tiles
+
+    image = np.full((len(FIVE), 70, 100), 0.1, np.float32)
+    clear = np.ones((70, 100), bool)
+    clear[3:20, 2:20] = False  # one chip of six is cloudy
+    assert len(_tiles(image, clear)) == 5
+    image[2, 40, 50] = 0  # another has no data in one band
+    assert [square for _, square in _tiles(image, clear)] == ["0-0"] * 4
+
+
+@pytest.mark.real_data
+def test_the_fires_were_taken_from_two_grids_by_nearest(shared_data: Path) -> None:
+    from realism_unseen import read_california
+
+    found, seasons = read_california(shared_data)
+    assert len(np.unique(found.groups)) == 10
+    assert set(seasons) == {0, 1}
+    repeated = (np.diff(found.pixels, axis=3) == 0).mean(axis=(0, 2, 3))
+    assert repeated[found.bands.index("B12")] > 0.1
+    assert repeated[:4].max() < 0.03
+
+
 @pytest.mark.parametrize(("smooth", "low", "high"), [(0.6, 0.9, 1.0), (0.0, 0.3, 0.7)])
 def test_classifiers_tell_sides_apart_where_they_differ_only(smooth: float, low: float, high: float) -> None:
     from realism_classifier import accuracy, line_scores, match, single_numbers
@@ -145,19 +220,22 @@ def test_season_has_the_scatter_that_was_put_in() -> None:
     assert found is not None
     assert found["of_pixels"] == pytest.approx(0.03, abs=0.003)
     assert found["of_dates"] < 0.02
+    assert found["shed_share"] == 1  # NDVI falls by 0.4 from summer to winter
+    assert found["shed_lowest"] == pytest.approx(0.45, abs=0.03)
     assert skies([one])["share"]["overcast (under 10 % clear)"] == pytest.approx(34 / 137, abs=0.001)
 
 
 def test_dnbr_of_an_archive_is_higher_inside(small_archive: Path) -> None:
-    from realism_read import open_places, read_archive
+    from realism_archive import read_archive
+    from realism_read import open_places
     from realism_time import fire_summary, simulated_fires
 
     places = open_places(small_archive.parent)
     rows = simulated_fires(small_archive.parent, places)
     summary = fire_summary(rows)
     assert summary["more_inside"] == len(rows) >= 1
-    found, series = read_archive(small_archive.parent, places, np.random.default_rng(0), 20)
-    assert found.pixels.shape[2:] == (64, 64)
+    found, sought, series = read_archive(small_archive.parent, places, np.random.default_rng(0), 20)
+    assert found.pixels.shape[2:] == sought.pixels.shape[2:] == (64, 64)
     assert 0 < found.pixels.min() < found.pixels.max() < 1.6
     assert len(series[0].days) == len(series[0].clear) > 6
 
@@ -185,6 +263,7 @@ def test_the_command_writes_figures_page_and_plots(shared_data: Path, small_arch
     report = json.loads((out / "after.json").read_text())
     assert {"real", "simulated"} == report["quantiles"].keys()
     page = out.with_suffix(".md").read_text()
+    assert "{" not in page.replace("{before,after}", "")
     for plot in out.glob("*.png"):
         assert f"simulated-archive/{plot.name}" in page
         assert plot.stat().st_size < 150_000

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stac.errors import DataError
 from stac.simulate import main, simulate_archive
 from stac.simulation.areas import SIZES, Plan
 
@@ -71,3 +72,24 @@ def test_bad_arguments_get_one_sentence_and_code_2(tmp_path, capsys, arguments, 
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": 1.5}, {"seed": "3"}, {"seed": None}, {"seed": True}, {"seed": 2**63}, {"size": ["demo"]}]
+)
+def test_bad_values_from_python_are_refused_in_words(tmp_path, options):
+    with pytest.raises(DataError, match=r"size|seed"):
+        simulate_archive(tmp_path / "x", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_no_path_is_refused_in_words():
+    with pytest.raises(DataError, match="the folder 3"):
+        simulate_archive(3)
+
+
+def test_a_place_where_nothing_can_be_made_is_named_as_it_was_typed(capsys):
+    assert main(["--out", "/proc/afterimage"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: /proc/afterimage cannot be made")
+    assert ".simulating" not in error

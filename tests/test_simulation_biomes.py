@@ -5,7 +5,8 @@ import pytest
 from stac.simulation.biomes import BIOMES
 from stac.simulation.covers import COVERS, CROPS, ROOF_DARK, ROOF_LIGHT, ROOF_TILE
 from stac.simulation.crops import CLIMATES, SOIL_OF
-from stac.simulation.looks import LOOKS, PACE
+from stac.simulation.looks import LOOKS
+from stac.simulation.site import PACE
 
 
 @pytest.mark.parametrize("biome", BIOMES.values(), ids=BIOMES)
@@ -27,7 +28,8 @@ def test_shares_and_probabilities_are_whole(biome):
         assert all(0 <= month <= 1 for month in months)
     assert max(biome.dry) == 1
     assert biome.height[0] < biome.height[1]
-    assert biome.snow_line[0] < biome.snow_line[1]
+    assert min(biome.rain) >= 0
+    assert len(biome.warmth) == len(biome.rain) == 12
     assert biome.south == (biome.lat < 0)
 
 
@@ -42,6 +44,9 @@ def test_climates_differ_as_they_should():
     assert july["mediterranean"] > 0.7 > july["temperate"]
     wet, dry = BIOMES["rainforest"].clear[1], BIOMES["rainforest"].clear[6]
     assert dry > 3 * wet
+    for biome in BIOMES.values():
+        coldest = biome.warmth.index(min(biome.warmth))
+        assert (coldest in (5, 6)) == biome.south or biome.name == "rainforest"
     assert BIOMES["boreal"].snow[0] > 0.9
     assert BIOMES["boreal"].snow[6] == 0
     assert sum(BIOMES["rainforest"].snow + BIOMES["savanna"].snow) == 0

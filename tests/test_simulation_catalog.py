@@ -23,7 +23,6 @@ SHOT = Shot(
     haze=0.005,
     snow_line=float("inf"),
     level=0.0,
-    wind=90.0,
     sun_azimuth=140.0,
     sun_elevation=62.0,
     shift=(0.1, 0.0),

@@ -13,7 +13,7 @@ from scipy import ndimage
 from stac.errors import DataError
 from stac.simulation.biomes import BIOMES
 from stac.simulation.change import Change
-from stac.simulation.events import BORDER, LENGTHS, MAKERS, month_weights, new_counts, outline, plant_changes
+from stac.simulation.events import BORDER, LENGTHS, MAKERS, PROPOSALS, month_weights, new_counts, outline, plant_changes
 from stac.simulation.ground import Ground
 from stac.simulation.shapes import CLEARANCE, MARGIN
 from tests.country import new_country
@@ -96,6 +96,13 @@ def test_every_class_has_a_season(name: str) -> None:
         assert weights.max() > 0
         assert weights.min() >= 0
     assert month_weights("wildfire", BIOMES[name])[int(np.argmax(BIOMES[name].dry))] > 0
+
+
+def test_one_event_without_room_does_not_end_its_class(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    maker, calls = MAKERS["clear_cut"], iter(range(10_000))
+    monkeypatch.setitem(MAKERS, "clear_cut", lambda *given: maker(*given) if next(calls) >= PROPOSALS else None)
+    found = plant_changes(ground, {"clear_cut": 3}, DATES, np.random.default_rng(1))
+    assert [change.event_id for change in found] == ["clear-cut-02", "clear-cut-03"]
 
 
 def test_a_short_period_shortens_long_events(ground: Ground) -> None:

@@ -36,7 +36,7 @@ def write(root, bands, step=1, **options):
     options = {"baseline": "05.09", "offset_applied": False} | options
     overpass = Overpass(SHOT, 4, options["baseline"], options["offset_applied"])
     product = Product(AREA, AREA.tiles[1], overpass, SHOT, **options)
-    return root / COLLECTION / product.item_id, write_item(root, product, bands, scl, step)
+    return root / COLLECTION / product.item_id, write_item(root, product, bands, scl, step=step)
 
 
 def pixels(folder, name):
@@ -123,3 +123,10 @@ def test_a_link_is_no_part_of_an_archive(tmp_path, bands):
     (folder / "B02.tif").rename(tmp_path / "B02.tif")
     (folder / "B02.tif").symlink_to(tmp_path / "B02.tif")
     assert find_foreign(tmp_path / "archive") == folder / "B02.tif"
+
+
+def test_an_item_says_which_archive_it_belongs_to(tmp_path, bands):
+    scl = np.full((300, 300), 4, dtype=np.uint8)
+    product = Product(AREA, AREA.tiles[1], Overpass(SHOT, 4, "05.09", False), SHOT, "05.09", False)
+    item = write_item(tmp_path, product, bands, scl, stamp="size demo, seed 0, version 3")
+    assert item["properties"]["afterimage:archive"] == "size demo, seed 0, version 3"

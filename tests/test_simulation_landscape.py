@@ -21,7 +21,7 @@ from stac.simulation.covers import (
 from stac.simulation.ground import Ground, Relief
 from stac.simulation.landscape import new_ground
 from stac.simulation.noise import new_noise
-from stac.simulation.texture import FIELD, FOREST, classes, new_texture, new_waves
+from stac.simulation.texture import EVEN, FIELD, FOREST, classes, new_loudness, new_texture, new_waves
 from stac.simulation.wild import new_moisture, new_wild_cover, without_salt
 
 SMALL = (160, 224)
@@ -62,9 +62,11 @@ def test_every_ground_keeps_its_contract(name: str, grounds: dict[str, Ground]):
     assert not relief.east[water].any()
     assert not relief.north[water].any()
     assert np.abs(ground.moist).max() <= 1.2
-    for field in (ground.texture, ground.tint):
+    for field, on_water in ((ground.texture, 1.0), (ground.tint, EVEN), (ground.dryness, EVEN)):
         assert field.mean() == pytest.approx(0, abs=0.02)
-        assert field.std() == pytest.approx(1, abs=0.05)
+        assert field[~water].std() == pytest.approx(1, abs=0.05)
+        if water.sum() > 100:
+            assert field[water].std() == pytest.approx(on_water, rel=0.1)
 
 
 @pytest.mark.parametrize("name", sorted(BIOMES))
@@ -174,3 +176,13 @@ def test_odd_and_small_shapes_work(shape: tuple[int, int]):
 def test_a_ground_too_small_is_refused():
     with pytest.raises(DataError, match="at least 96"):
         new_ground(BIOMES["coast"], (64, 640), np.random.default_rng(0))
+
+
+def test_some_fields_are_rougher_than_others():
+    rows, cols = np.mgrid[:200, :200]
+    cover = (len(COVERS) + rows // 25 * 8 + cols // 25).astype(np.int16)
+    loud = new_loudness(cover, 0.7, np.random.default_rng(4))
+    assert loud.min() > 0
+    assert np.log(loud).std() == pytest.approx(0.7, rel=0.2)
+    of_fields = [np.log(loud[cover == field]).mean() for field in np.unique(cover)]
+    assert np.std(of_fields) > 0.4

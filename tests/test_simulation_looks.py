@@ -7,6 +7,7 @@ from stac.errors import DataError
 from stac.simulation.biomes import BIOMES
 from stac.simulation.change import AGES
 from stac.simulation.covers import BROADLEAF, CONIFER, GRASS, RAINFOREST
+from stac.simulation.events import LENGTHS
 from stac.simulation.ground import Fields
 from stac.simulation.looks import LOOKS, ZONES, new_looks
 from stac.simulation.phenology import new_season
@@ -95,6 +96,17 @@ def test_forest_recovers_over_years_not_months():
     assert 0.4 * first < four < 0.8 * first
 
 
+@pytest.mark.parametrize("biome", BIOMES)
+def test_burnt_grass_is_nearly_black_for_two_weeks(biome):
+    table = looks("wildfire", biome, 5, 250)
+    for age in (0, 7, 14):
+        opacity, spectrum = at(table, 1, age)
+        assert opacity > 0.9
+        assert spectrum[:3].max() < 0.06
+        assert spectrum[6] < 0.1 < spectrum[9] < 0.25
+    assert at(table, 1, 90)[1][2] > 1.25 * at(table, 1, 0)[1][2]
+
+
 def test_char_is_gone_within_a_year():
     table = looks("wildfire")
     fresh, old = at(table, 0, 0)[1], at(table, 0, 365)[1]
@@ -105,18 +117,37 @@ def test_char_is_gone_within_a_year():
 
 def test_flood_leaves_and_everything_returns():
     for biome in BIOMES:
-        table = looks("flood", biome, 20)
+        table = looks("flood", biome, 5)
         assert (table[:, -1, 0] == 0).all()
         assert (at(table, 0, 365)[0] > 0) & (at(table, 0, 365)[0] < 0.15)
         opacity, water = at(table, 0, 2)
         assert opacity > 0.95
         assert water[8] < 0.03
+        assert at(table, 0, 70)[1][8] > 0.1  # mud
+    gone = [next(a for a, o in zip(AGES, zone[:, 0], strict=True) if o < 0.9) for zone in looks("flood", span=5)[:4]]
+    assert gone == sorted(gone, reverse=True)
+    assert gone[0] > gone[-1] + 20  # weeks in the deep, days at the rim
+
+
+@pytest.mark.parametrize("biome", BIOMES)
+@pytest.mark.parametrize("span", LENGTHS["flood"])
+def test_two_weeks_after_its_rise_a_flood_still_stands(biome, span):
+    table = looks("flood", biome, span)
+    for zone in (0, 1):
+        opacity, water = at(table, zone, span + 14)
+        assert opacity > 0.95
         assert ratio(water, "B03", "B08") > 0
-        assert at(table, 0, 40)[1][8] > 0.1  # mud
-    deep, shallow = (
-        next(a for a, o in zip(AGES, looks("flood", span=40)[z, :, 0], strict=True) if o < 0.9) for z in (0, 1)
-    )
-    assert shallow < deep
+        assert water[8] < 0.05
+
+
+@pytest.mark.parametrize("biome", BIOMES)
+def test_what_was_water_stays_water(biome):
+    for kind, zone, span in (("flood", 4, 5), ("reservoir_fill", 2, 120)):
+        table = looks(kind, biome, span)[zone]
+        seen = table[table[:, 0] > 0, 1:]
+        assert (ratio(seen, "B03", "B08") > 0).all()
+        assert (seen[:, 8] < 0.03).all()
+    assert at(looks("flood", biome, 5), 4, 60)[0] == 0  # the river is as it was
 
 
 def test_sites_are_earth_before_they_are_built():
@@ -140,7 +171,7 @@ def test_roofs_have_colours_and_yards_green():
 def test_new_reservoirs_clear_and_empty_ones_green():
     table = looks("reservoir_fill")
     muddy, clear = at(table, 0, 14)[1], at(table, 0, 300)[1]
-    assert muddy[2] > 3 * clear[2]
+    assert muddy[2] > 2 * clear[2]
     assert clear[8] < 0.01
     bed = looks("reservoir_drain")
     wet, dry, green = (at(bed, 0, age)[1] for age in (0, 80, 700))
@@ -173,6 +204,15 @@ def test_a_mine_does_not_go_back():
     assert ratio(pit, "B08", "B04") < 0.15
     assert ratio(spoil, "B08", "B04") < 0.25
     assert pond[8] < 0.02
+
+
+def test_mines_have_rock_of_four_colours_and_ponds_that_stay_brown_where_gold_is_washed():
+    grey, white, red, dark = (at(looks("mine"), zone, 700)[1] for zone in (0, 3, 4, 5))
+    assert dark[:3].max() < 0.08 < grey[:3].min() < grey[:3].max() < white[:3].min()
+    assert red[2] > 2 * red[0]
+    assert white[2] < 1.5 * white[0]
+    brown, clear = (at(looks("mine", biome), 2, 700)[1] for biome in ("rainforest", "temperate"))
+    assert brown[2] > 1.8 * clear[2]
 
 
 def test_landslides_regreen_slowly():

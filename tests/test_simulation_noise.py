@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from stac.simulation.noise import blur, new_noise, sample, smooth_step
+from stac.simulation.noise import blur, new_noise, sample
+from stac.simulation.steps import smooth_step, soften
 
 
 def test_noise_has_unit_spread_no_mean_and_repeats_with_its_seed():
@@ -49,6 +51,19 @@ def test_smooth_step_is_bounded_and_rises():
     assert step[-1] == 1
     assert (np.diff(step) >= 0).all()
     assert step[15] == pytest.approx(0.5)
+
+
+def test_smooth_step_keeps_the_kind_and_the_dtype_of_its_field():
+    field = np.linspace(-1, 2, 31, dtype=np.float32)
+    step = smooth_step(field, 0.2, 0.9)
+    assert step.dtype == np.float32
+    drawn = smooth_step(torch.from_numpy(field), 0.2, 0.9)
+    np.testing.assert_allclose(drawn.numpy(), step, atol=1e-6)
+
+
+def test_soften_takes_days_one_or_many():
+    assert soften(95, 90, 10) == pytest.approx(0.5)
+    np.testing.assert_allclose(soften(np.array([80.0, 100.0, 120.0]), np.array([90.0, 90.0, 120.0]), 20), [0, 0.5, 0])
 
 
 def test_blur_is_the_mean_of_the_window():

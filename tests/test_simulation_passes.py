@@ -9,8 +9,17 @@ import pytest
 
 from stac.simulation.areas import SIZES
 from stac.simulation.biomes import BIOMES
-from stac.simulation.passes import baseline_of, cut_tile, plan_overpasses, plan_products, swath, water_level
+from stac.simulation.passes import (
+    LOWEST_SUN,
+    baseline_of,
+    cut_tile,
+    plan_overpasses,
+    plan_products,
+    refined_share,
+    swath,
+)
 from stac.simulation.shot import SKIES
+from stac.simulation.weather import new_weather, water_level
 
 DEMO = SIZES["demo"]
 AREAS = {area.name: area for plan in SIZES.values() for area in plan.areas}
@@ -31,18 +40,19 @@ def days_between(found):
 
 
 def test_three_years_have_about_115_passes_on_the_satellites_rhythm():
-    counts = []
+    counts, missing = [], 0
     for seed in range(8):
         found = overpasses(seed=seed)
         steps = days_between(found)
         np.testing.assert_allclose(steps, 5 * np.round(steps / 5), atol=0.01)
         assert set(np.round(steps[steps < 11] / 5).tolist()) == {1, 2}
         assert (steps >= 20).sum() >= 2  # gaps of weeks
-        assert ((steps > 11) & (steps < 20)).any()  # and single passes that are missing
+        missing += int(((steps > 11) & (steps < 20)).sum())  # and single passes
         assert all(DEMO.first <= o.shot.time.date() <= DEMO.last for o in found)
         assert [o.shot.index for o in found] == list(range(len(found)))
         counts.append(len(found))
     assert 108 < np.mean(counts) < 122
+    assert missing > 8
 
 
 @pytest.mark.parametrize("name", AREAS)
@@ -73,9 +83,44 @@ def test_skies_snow_and_haze_follow_the_biome():
     assert len(snow["boreal"]) > 20
     assert all(shot.time.month not in (7, 8) for shot in snow["boreal"])
     haze = [o.shot.haze for o in overpasses("rainforest")]
-    assert -0.004 <= min(haze) < 0 < max(haze) <= 0.03
+    assert -0.015 <= min(haze) < 0 < max(haze) <= 0.03
     hazy = [o.shot.haze for seed in range(4) for o in overpasses("rainforest", seed) if o.shot.sky == "hazy"]
     assert np.median(hazy) == pytest.approx(BIOMES["rainforest"].haze, rel=0.3)
+
+
+def test_haze_errs_to_either_side_and_clear_dates_are_as_many_as_the_biome_says():
+    rng = np.random.default_rng(0)
+    for name in ("temperate", "boreal"):
+        biome = BIOMES[name]
+        found = [new_weather(biome, n % 12, rng) for n in range(6_000)]
+        clear = np.mean([sky in ("clear", "hazy") for sky, _ in found])
+        assert clear == pytest.approx(np.mean(biome.clear), abs=0.02)
+        assert np.mean([sky == "overcast" for sky, _ in found]) == pytest.approx(np.mean(biome.cloudy), abs=0.02)
+        rest = np.array([haze for sky, haze in found if sky != "hazy"])
+        assert abs(rest.mean()) < 0.0015
+        assert 0.008 < rest.std() < 0.0125
+
+
+def test_nothing_is_delivered_in_the_polar_night():
+    shots = [o.shot for seed in range(4) for o in overpasses("boreal", seed)]
+    assert min(shot.sun_elevation for shot in shots) >= LOWEST_SUN
+    assert not [shot for shot in shots if shot.time.month == 12]
+    assert [shot for shot in shots if shot.time.month == 2]
+    assert all(o.shot.sun_elevation > 15 for o in overpasses())
+    dark = replace(DEMO, first=date(2021, 12, 10), last=date(2021, 12, 20))
+    assert overpasses("boreal", plan=dark)  # one pass there is, whatever the plan
+
+
+def test_snow_and_ice_are_those_of_one_winter():
+    """Snow lies in a boreal valley on nearly each pass of deep winter, and seldom comes or goes between two passes."""
+    for seed in range(3):
+        shots = [o.shot for o in overpasses("boreal", seed)]
+        deep = [shot for shot in shots if shot.time.month in (1, 2)]
+        assert np.mean([shot.snow_line < 220 for shot in deep]) > 0.85
+        assert all(shot.ice > 10 for shot in shots if shot.time.month == 2)
+        assert not any(shot.ice for shot in shots if shot.time.month in (7, 8, 9))
+        lain = [shot.snow_line < 220 for shot in shots]
+        assert np.mean([a != b for a, b in itertools.pairwise(lain)]) < 0.25
 
 
 def test_the_sun_stands_lower_in_winter_and_in_the_north_of_southern_skies():
@@ -146,6 +191,10 @@ def test_new_products_are_placed_well_and_old_ones_badly():
         lengths[refined].append(np.hypot(*overpass.shot.shift))
     assert max(lengths[True]) < 0.31
     assert max(lengths[False]) > 0.6
+    early = [o for seed in range(6) for o in overpasses(seed=seed) if o.shot.time.date() < date(2021, 8, 23)]
+    share = np.mean([np.hypot(*o.shot.shift) < 0.301 for o in early])
+    assert share == pytest.approx(refined_share(date(2021, 5, 1)), abs=0.13)
+    assert refined_share(date(2022, 5, 1)) == 1
 
 
 def test_tiles_are_missing_now_and_then_and_no_pass_is_without_any():

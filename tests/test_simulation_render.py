@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from stac.simulation.change import AGES
 from stac.simulation.covers import BANDS, BARE, BROADLEAF, COVERS
-from stac.simulation.render import change_weight, draw_ground, lay_changes, lay_flames, lay_snow, lay_water
+from stac.simulation.render import change_weight, draw_ground, lay_changes, lay_flames, lay_ice, lay_snow, lay_water
 from stac.simulation.spectra import COVER_POOR, COVER_RICH, EAGER, GRAIN, MATERIAL_SPECTRA
 
 SHAPE = (3, 14, 18)
@@ -100,6 +101,18 @@ def test_texture_darkens_all_bands_and_moisture_greens_what_is_eager(tables):
     gain = (dry / plain)[:, 0, 0]
     assert BANDS[int(gain.argmax())] == "B12"  # water absorbs there most
     assert gain[near] < 1 < gain[BANDS.index("B11")]
+
+
+def test_near_infrared_sees_the_texture_further_north(tables):
+    zero = np.zeros((120, 120), dtype=np.float32)
+    texture = gaussian_filter(np.random.default_rng(3).standard_normal((120, 120)), 1.0)
+    texture = (texture / texture.std()).astype(np.float32)
+    image = draw_ground(np.full((120, 120), BROADLEAF, dtype=np.int16), zero, texture, zero, zero, one(tables, 0))
+    red, near = (image[BANDS.index(name)] - image[BANDS.index(name)].mean() for name in ("B04", "B08"))
+    up, down = (red[1:] * near[:-1]).mean(), (red[:-1] * near[1:]).mean()
+    assert up > 1.3 * down
+    blue = image[BANDS.index("B02")] - image[BANDS.index("B02")].mean()
+    assert (red[1:] * blue[:-1]).mean() == pytest.approx((red[:-1] * blue[1:]).mean(), rel=0.05)
 
 
 @pytest.fixture
@@ -265,6 +278,21 @@ def test_snow_is_the_same_in_torch_and_in_batches():
     np.testing.assert_array_equal(alone, image[1])
 
 
+def test_bare_ice_is_grey_and_the_same_in_torch_and_in_batches():
+    frozen = np.random.default_rng(3).random(SHAPE, dtype=np.float32)
+    frozen[:, 0], frozen[:, 1] = 0, 1
+    snow = MATERIAL_SPECTRA["snow"]
+    image, drawn, alone = flat_image(0.02), as_torch(flat_image(0.02)), flat_image(0.02, SHAPE[1:])
+    lay_ice(image, frozen, snow)
+    lay_ice(drawn, as_torch(frozen), as_torch(snow))
+    lay_ice(alone, frozen[2], snow)
+    np.testing.assert_allclose(drawn.numpy(), image, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(alone, image[2])
+    np.testing.assert_array_equal(image[:, :, 0], np.float32(0.02))
+    assert (image[:, BANDS.index("B04"), 1] < 0.6 * snow[BANDS.index("B04")]).all()
+    assert (image[:, BANDS.index("B04"), 1] > 0.2).all()
+
+
 def test_flames_glow_in_the_shortwave_infrared_only():
     image, burning = flat_image(0.1), np.zeros(SHAPE, dtype=np.float32)
     burning[:, 4, 5] = 1
@@ -272,3 +300,15 @@ def test_flames_glow_in_the_shortwave_infrared_only():
     changed = np.argwhere(image != np.float32(0.1))
     assert {BANDS[b] for b in changed[:, 1]} == {"B11", "B12"}
     assert {tuple(place) for place in changed[:, 2:]} == {(4, 5)}
+
+
+def test_water_that_a_change_brings_is_smoother_than_the_earth_it_lays_bare():
+    shape, spread = SHAPE[1:], []
+    grain = np.random.default_rng(2).standard_normal(shape).astype(np.float32)
+    for name in ("muddy water", "cleared soil"):
+        image, full = flat_image(shape=shape), np.ones(shape, dtype=np.float32)
+        looks = np.ones((1, len(AGES), 1 + C), dtype=np.float32)
+        looks[..., 1:] = MATERIAL_SPECTRA[name]
+        lay_changes(image, full, full * 0, np.zeros(shape, dtype=np.uint8), looks, grain, 3.0, 1.0)
+        spread.append(float(image[0].std() / image[0].mean()))
+    assert spread[0] < 0.5 * spread[1]

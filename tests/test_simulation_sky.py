@@ -16,6 +16,7 @@ from stac.simulation.sky import (
     cloud_opacity,
     cloud_tops,
     displace,
+    heading,
     lay_sky,
     plume,
 )
@@ -134,6 +135,29 @@ def test_smoke_drifts_with_the_wind_and_thins_out(wind):
     near, far, before = (smoke[round(50 + d * down), round(50 + d * right)] for d in (8, 35, -12))
     assert near > 1.5 * far > 0
     assert before < 1e-3 * near
+
+
+def ellipse(wind):
+    """Onset and pixels of a fire on level ground that began at a focus, with the wind towards `wind` degrees."""
+    y, x = np.mgrid[:81, :81] - 40.0
+    far = np.hypot(y, x)
+    ahead = (x * np.sin(np.radians(wind)) - y * np.cos(np.radians(wind))) / np.maximum(far, 1e-9)
+    time = far * (1 - 0.87 * ahead)
+    burnt = time < 5
+    return np.where(burnt, time / 5, 0).astype(np.float32), burnt
+
+
+@pytest.mark.parametrize("wind", [0.0, 50.0, 135.0, 200.0, 310.0])
+def test_a_fire_ran_where_its_wind_blew(wind):
+    found = float(heading(*ellipse(wind)))
+    assert abs((found - wind + 180) % 360 - 180) < 4
+
+
+def test_headings_of_batches_and_tensors_agree():
+    onset, burnt = (np.stack(parts) for parts in zip(*(ellipse(wind) for wind in (20, 110, 275)), strict=True))
+    alone = [float(heading(*pair)) for pair in zip(onset, burnt, strict=True)]
+    np.testing.assert_allclose(heading(onset, burnt), alone)
+    np.testing.assert_allclose(heading(torch.from_numpy(onset), torch.from_numpy(burnt)), alone)
 
 
 def test_ten_metre_fields_have_twice_the_size():

@@ -7,6 +7,7 @@ from scipy import ndimage
 from stac.simulation.covers import RIVER, SEA, TIDAL_FLAT, WATER, WATERS
 from stac.simulation.waters import (
     DRY,
+    HIGHEST,
     distance_to,
     new_course,
     new_hollow_lakes,
@@ -58,6 +59,17 @@ def test_a_lakes_shore_has_the_sign_of_its_cover_and_moves_by_pixels():
     for level in (-2.0, 2.0):
         moved = ((waters.shore < level) != lake).sum() / (2 * np.pi * 50)  # mean way of the line, pixels
         assert 1 < moved < 40
+
+
+def test_the_season_neither_drowns_the_country_nor_empties_a_lake():
+    y, x = np.mgrid[:200, :260]
+    lake = (np.hypot(y - 100, x - 90) < 40) | (np.hypot(y - 40, x - 220) < 8)
+    waters = new_waters(NONE, lake, NEVER, LEVEL, LEVEL, np.random.default_rng(0))
+    high, low = waters.shore < HIGHEST, waters.shore < -HIGHEST
+    assert ndimage.distance_transform_edt(~lake)[high].max() < 4
+    parts, count = ndimage.label(lake)
+    assert count == 2
+    assert (ndimage.mean(low, parts, [1, 2]) > 0.2).all()
 
 
 @pytest.mark.parametrize("side", [0, 1, 2, 3])

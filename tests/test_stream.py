@@ -1,24 +1,20 @@
-"""The stream of simulated series: truth, determinism, and the same statistics as the archive's face."""
+"""The stream of simulated series: truth, determinism, sizes. `test_stream_faces` holds it to the archive."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 
-import numpy as np
 import pytest
 import torch
 
 from encoder.stream import SeriesBatch, SimulatedStream, StreamConfig
-from encoder.stream_country import KINDS, SLOT_DAYS, CountryConfig, new_grounds
+from encoder.stream_country import KINDS, SLOT_DAYS, CountryConfig
 from stac.errors import DataError
-from stac.simulation.biomes import BIOMES
 from stac.simulation.covers import BANDS, BANDS_20M
-from stac.simulation.passes import new_weather
-from stac.simulation.phenology import new_season
-from stac.simulation.shot import Shot
-from stac.simulation.sun import sun_angles
-from stac.simulation.view import BANDS_10M, new_view
 
-COUNTRY = CountryConfig(biomes=("temperate",), ground_px=256, changes=10, first=date(2021, 1, 1), years=2, seed=3)
+COUNTRY = CountryConfig(biomes=("temperate",), ground_px=192, changes=8, first=date(2021, 1, 1), years=2, seed=3)
+TINY = StreamConfig(
+    country=replace(COUNTRY, ground_px=128, changes=1, years=1), chip_size=32, dates=6, batch=32, seed=3
+)
 CONFIG = StreamConfig(country=COUNTRY, chip_size=32, dates=6, batch=16, seed=3)
 
 
@@ -71,86 +67,25 @@ def test_half_of_the_series_change(batches: list[SeriesBatch]) -> None:
     assert 0.3 < share < 0.7
 
 
-def test_a_seed_gives_the_same_series_and_another_seed_others(
-    stream: SimulatedStream, batches: list[SeriesBatch]
-) -> None:
-    again = SimulatedStream(CONFIG).draw()
-    assert torch.equal(again.images, batches[0].images)
-    assert torch.equal(again.kind, batches[0].kind)
-    other = SimulatedStream(replace(CONFIG, seed=4)).draw()
-    assert not torch.equal(other.images, batches[0].images)
+def test_a_seed_gives_the_same_series_and_another_seed_others() -> None:
+    one, again, other = (SimulatedStream(replace(TINY, seed=seed)).draw() for seed in (3, 3, 4))
+    assert torch.equal(one.images, again.images)
+    assert torch.equal(one.kind, again.kind)
+    assert not torch.equal(one.images, other.images)
 
 
 def test_wrong_sizes_are_refused() -> None:
     with pytest.raises(DataError, match="chips of 33 pixels"):
         SimulatedStream(replace(CONFIG, chip_size=33))
     with pytest.raises(DataError, match="1000 dates"):
-        SimulatedStream(replace(CONFIG, dates=1000))
+        SimulatedStream(replace(TINY, dates=1000))
 
 
 def test_clear_streams_hold_no_clouds() -> None:
-    batch = SimulatedStream(replace(CONFIG, clear=True, changed=0.0)).draw()
+    batch = SimulatedStream(replace(TINY, clear=True, changed=0.0)).draw()
     summer = ((batch.days % 365) > 130) & ((batch.days % 365) < 240)  # snow is no cloud
-    assert float(batch.clear[summer].mean()) > 0.97
-
-
-def _archive_face(count: int, clear: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Bands (n, C, h, w) at 20 m and classification of whole grounds, drawn by the archive's face on random days."""
-    rng = np.random.default_rng(0)
-    (ground,), (changes,) = new_grounds(COUNTRY)
-    biome = BIOMES["temperate"]
-    images, scls = [], []
-    slots = (COUNTRY.last - COUNTRY.first).days // SLOT_DAYS + 1
-    for index in range(count):
-        day = int(rng.integers(0, slots)) * SLOT_DAYS
-        when = datetime.combine(COUNTRY.first, time(10, 30), UTC) + timedelta(days=day, hours=-biome.lon / 15)
-        sky, haze, line = new_weather(biome, when.month - 1, rng)
-        while clear and sky not in ("clear", "hazy"):
-            sky, haze, line = new_weather(biome, when.month - 1, rng)
-        azimuth, elevation = sun_angles(when, biome.lon, biome.lat)
-        season = new_season(biome, when.timetuple().tm_yday, when.year - COUNTRY.first.year, ground.fields)
-        shot = Shot(index, when, sky, haze, line, 0.0, 90.0, azimuth, elevation, (0.1, 0.1))
-        view = new_view(ground, changes, season, biome, shot, rng)
-        image = np.empty((len(BANDS), *view.scl.shape), dtype=np.float32)
-        for place, name in enumerate(BANDS_10M):
-            fine = view.bands10[place].astype(np.float32)
-            image[BANDS.index(name)] = fine.reshape(128, 2, 128, 2).mean(axis=(1, 3))
-        for place, name in enumerate(BANDS_20M):
-            image[BANDS.index(name)] = view.bands20[place]
-        images.append(image)
-        scls.append(view.scl)
-    return np.stack(images), np.stack(scls)
-
-
-def _stream_face(count: int, clear: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The same from the stream."""
-    config = replace(CONFIG, batch=48, dates=8, changed=0.0, chip_size=64, clear=clear)
-    found = SimulatedStream(config)
-    drawn = [found.draw() for _ in range(count)]
-    images = torch.cat([batch.images.flatten(0, 1) for batch in drawn]).float()
-    images = torch.nn.functional.avg_pool2d(images, 2)
-    return images.numpy(), torch.cat([batch.scl.flatten(0, 1) for batch in drawn]).numpy()
-
-
-@pytest.mark.slow
-def test_both_faces_see_as_many_clouds() -> None:
-    (_, ours), (_, theirs) = _archive_face(120, False), _stream_face(3, False)
-    classes = ((4, 5), (8, 9), (6,), (10,))
-    shares = [[float(np.isin(scl, part).mean()) for part in classes] for scl in (ours, theirs)]
-    assert shares[0] == pytest.approx(shares[1], abs=0.12)  # 120 skies: a standard error of 0.04
-
-
-@pytest.mark.slow
-def test_both_faces_have_the_same_reflectances() -> None:
-    """Under clear skies quantiles agree by class and band: windows of a ground stand for the whole of it."""
-    (ours, our_scl), (theirs, their_scl) = _archive_face(60, True), _stream_face(2, True)
-    for classes in ((4,), (5,)):
-        for place, name in enumerate(BANDS):
-            one, two = (
-                np.quantile(np.moveaxis(images, 1, 0)[place][np.isin(scl, classes)], (0.25, 0.5, 0.75))
-                for images, scl in ((ours, our_scl), (theirs, their_scl))
-            )
-            assert np.log(one / two) == pytest.approx(np.zeros(3), abs=0.15), (classes, name)
+    assert float(batch.clear[summer].mean()) > 0.93  # specks, roofs, and veils that are found
+    assert float(torch.isin(batch.scl, torch.tensor([3, 8, 9]))[summer].float().mean()) < 0.02
 
 
 @pytest.mark.gpu

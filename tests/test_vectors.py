@@ -77,6 +77,13 @@ def test_save_and_open_are_inverse(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.stack([shard.vector(row) for row in range(64)]), vectors)
 
 
+@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "SQ8"])
+def test_a_slice_is_the_rows_one_by_one(factory: str) -> None:
+    shard = VectorShard(new_shard(unit(40, 12), factory), gpu=False)
+    np.testing.assert_array_equal(shard.vectors(7, 19), np.stack([shard.vector(row) for row in range(7, 19)]))
+    assert shard.vectors(5, 5).shape == (0, 12)
+
+
 def test_a_file_that_is_no_shard_is_named(tmp_path: Path) -> None:
     (tmp_path / "s.faiss").write_bytes(b"no index")
     with pytest.raises(StoreError, match=r"s\.faiss cannot be read"):

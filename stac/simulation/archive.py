@@ -6,14 +6,11 @@ and what they return is put together in the order of the plan.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import shutil
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,16 +22,16 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 from tqdm import tqdm
 
-from ..bands import CLEAR_SCL
 from ..errors import DataError
 from ..lattice import to_lonlat
 from .areas import Area, Plan
 from .biomes import BIOMES, Biome
-from .catalog import NOTICE, write_areas, write_catalog, write_geojson
+from .catalog import NOTICE, stamp_text, write_areas, write_catalog, write_geojson
 from .change import Change
 from .covers import BANDS_20M
+from .dates import clear_part, event_dates, is_smoky, shows
 from .events import new_counts, outline, plant_changes
-from .files import find_foreign, write_item
+from .files import clear_leftovers, find_foreign, replaced, write_item
 from .ground import Ground
 from .landscape import new_ground
 from .passes import Product, cut_tile, plan_overpasses, plan_products, swath
@@ -42,11 +39,12 @@ from .phenology import new_season
 from .season import Season
 from .shot import Shot
 from .view import BANDS_10M, View, new_view
+from .years import Years, new_years
 
-VERSION = 2
+VERSION = 3
 """Raised when the same size and seed no longer give the same bytes."""
 
-_GROUND, _CHANGES, _OVERPASSES, _PRODUCTS, _SHOTS = range(5)
+_GROUND, _CHANGES, _OVERPASSES, _PRODUCTS, _SHOTS, _YEARS = range(6)
 _PARTS = ("catalog.json", "events.geojson", "areas.geojson")
 
 Feature = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -62,6 +60,8 @@ class _Site:
     changes: list[Change]
     plan: Plan
     seed: int
+    years: Years
+    stamp: str
 
 
 def write_archive(
@@ -83,12 +83,14 @@ def write_archive(
         Path of `catalog.json`. The planted truth lies beside it in `events.geojson`.
 
     Raises:
-        DataError: The folder holds something else.
+        DataError: The folder holds something else, cannot be made, or another run is writing it.
         OSError: The disk is full, or the folder cannot be written.
     """
     stamp = {"size": size, "seed": seed, "version": VERSION}
     if ".." in out.parts:  # `absent/../folder` is looked at, and replaced, as `folder`
         out = out.resolve()
+    if out.name:
+        clear_leftovers(out)
     found = _read_stamp(out)
     whole = all((out / name).exists() for name in _PARTS)
     if found is not None and whole and all(found.get(key) == value for key, value in stamp.items()):
@@ -96,51 +98,12 @@ def write_archive(
     foreign = find_foreign(out)
     if foreign is not None:
         raise _refusal(f"{foreign} stands in an older archive, which would be replaced")
-    with _replaced(out) as part:
-        _simulate(part, plan, seed, progress, workers or min(os.cpu_count() or 1, 4))
+    with replaced(out) as part:
+        _simulate(part, plan, stamp, progress, workers or min(os.cpu_count() or 1, 4))
         record = {**stamp, "plan": asdict(plan), "notice": NOTICE}
         text = json.dumps(record, indent=1, default=str) + "\n"
         (part / "simulation.json").write_text(text, encoding="utf-8")
     return out / "catalog.json"
-
-
-@contextmanager
-def _replaced(out: Path) -> Iterator[Path]:
-    """A new folder beside `out` to write into, which takes its place at the end; on any failure `out` stays."""
-    place = out.resolve()  # a link stays one
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for left in place.parent.glob(f".simulating-{glob.escape(place.name)}-*"):  # of runs that were killed
-        process = left.name.rsplit("-", 1)[1]
-        if process.isdigit() and (int(process) == os.getpid() or not _is_running(int(process))):
-            shutil.rmtree(left, ignore_errors=True)
-    part = place.parent / f".simulating-{place.name}-{os.getpid()}"
-    aside = place.parent / f".simulating-{place.name}-old-{os.getpid()}"
-    part.mkdir()
-    try:
-        yield part
-        if place.exists():  # an older archive goes only once the new one is in its place
-            place.rename(aside)
-        part.rename(place)
-    except BaseException as err:
-        if aside.exists() and not place.exists():
-            aside.rename(place)
-        if isinstance(err, OSError) and err.errno is not None:
-            err.filename = str(out)  # the name that the person knows
-        raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    """Whether a process of this machine lives."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, and is someone else's
-        return True
-    return True
 
 
 def _read_stamp(out: Path) -> dict[str, Any] | None:
@@ -168,15 +131,16 @@ def _refusal(found: str) -> DataError:
     return DataError(found, expected, "move it away, or choose another folder with --out")
 
 
-def _simulate(root: Path, plan: Plan, seed: int, progress: bool, workers: int) -> None:
+def _simulate(root: Path, plan: Plan, stamp: Mapping[str, Any], progress: bool, workers: int) -> None:
     """Draw everything and write it below `root`."""
+    seed = int(stamp["seed"])
     schedules = [_schedule(area, plan, seed) for area in plan.areas]
     items: list[dict[str, Any]] = []
     features: list[Feature] = []
     passes = sum(map(len, schedules))
     with ThreadPoolExecutor(workers) as pool, tqdm(total=passes, desc="passes", unit="", disable=not progress) as bar:
         for area, schedule in zip(plan.areas, schedules, strict=True):
-            site = _new_site(area, plan, seed)
+            site = _new_site(area, plan, seed, stamp_text(stamp))
             seen = []
             for written, clear in pool.map(partial(_draw, root, site), schedule):
                 items += written
@@ -201,13 +165,13 @@ def _schedule(area: Area, plan: Plan, seed: int) -> list[list[Product]]:
     return plan_products(area, overpasses, plan, _rng(seed, area, _PRODUCTS))
 
 
-def _new_site(area: Area, plan: Plan, seed: int) -> _Site:
+def _new_site(area: Area, plan: Plan, seed: int, stamp: str) -> _Site:
     """An area's ground and what changes on it."""
     biome = BIOMES[area.biome]
     ground = new_ground(biome, area.shape, _rng(seed, area, _GROUND))
     counts = new_counts(biome, plan.events)
     changes = plant_changes(ground, counts, (plan.first, plan.last), _rng(seed, area, _CHANGES))
-    return _Site(area, biome, ground, changes, plan, seed)
+    return _Site(area, biome, ground, changes, plan, seed, new_years(_rng(seed, area, _YEARS)), stamp)
 
 
 def _draw(root: Path, site: _Site, products: Sequence[Product]) -> tuple[list[dict[str, Any]], list[float]]:
@@ -226,17 +190,18 @@ def _draw(root: Path, site: _Site, products: Sequence[Product]) -> tuple[list[di
         bands, scl = views[product.shot]
         tile = {name: cut_tile(area, product.tile, band, _gsd_px(name)) for name, band in bands.items()}
         tile_scl = cut_tile(area, product.tile, scl, 2)
-        items.append(write_item(root, product, tile, tile_scl, site.plan.step))
+        items.append(write_item(root, product, tile, tile_scl, step=site.plan.step, stamp=site.stamp))
         part = cut_tile(area, product.tile, seen, 2)
         part[...] = tile_scl
-    return items, [_clear(seen, change) for change in site.changes]
+    smoky = is_smoky(overpass.shot, site.changes)
+    return items, [clear_part(seen, change, overpass.shot, site.ground, smoky) for change in site.changes]
 
 
 def _season(site: _Site, shot: Shot) -> Season:
     """Looks of a pass's day."""
     day = shot.time.date()
     year = day.year - site.plan.first.year
-    return new_season(site.biome, day.timetuple().tm_yday, year, site.ground.fields)
+    return new_season(site.biome, day.timetuple().tm_yday, year, site.ground.fields, site.years)
 
 
 def _gsd_px(name: str) -> int:
@@ -254,19 +219,12 @@ def _within(view: View, inside: NDArray[np.bool_] | None) -> tuple[dict[str, NDA
     return dict(zip(names, (*bands10, *bands20), strict=True)), scl
 
 
-def _clear(seen: NDArray[np.uint8], change: Change) -> float:
-    """Clear part of a change's pixels in a classification of the whole ground (H/2, W/2), 0 = not delivered."""
-    rows, cols = change.window
-    part = np.repeat(np.repeat(seen, 2, axis=0), 2, axis=1)[rows, cols]
-    return float(np.isin(part[change.strength > 0], CLEAR_SCL).mean())
-
-
 def _feature(site: _Site, number: int, shots: Sequence[Shot], clear: Sequence[float]) -> Feature:
-    """Outline (degrees) and properties of a change, with the nearest passes that show it nearly whole."""
+    """Outline (degrees) and properties of a change, with the nearest passes that show it."""
     area, change = site.area, site.changes[number]
-    days = [shot.time.date() for shot in shots]
-    before = [d for d, c in zip(days, clear, strict=True) if d < change.start and c > 0.9]
-    after = [d for d, c in zip(days, clear, strict=True) if d > change.end and c > 0.9]
+    before, after = event_dates(
+        change, shots, clear, site.ground, lambda shot: shows(change, shot, _season(site, shot), site.biome)
+    )
     shape = cast(BaseGeometry, outline(change, area.west, area.north))
     lonlat = shapely.transform(shape, lambda xy: np.column_stack(to_lonlat(area.epsg).transform(*xy.T)))
     return shapely.geometry.mapping(lonlat), {
@@ -274,8 +232,8 @@ def _feature(site: _Site, number: int, shots: Sequence[Shot], clear: Sequence[fl
         "class": change.kind,
         "start": change.start.isoformat(),
         "end": change.end.isoformat(),
-        "before_date": before[-1].isoformat() if before else None,
-        "after_date": after[0].isoformat() if after else None,
+        "before_date": before,
+        "after_date": after,
         "area_ha": round(shape.area / 10_000, 1),
         "area": area.name,
         "biome": area.biome,

@@ -4,13 +4,16 @@ Sources, by field:
 
 - Places: an invented site within a real region of each biome (Olson et al. 2001, terrestrial ecoregions,
   https://doi.org/10.1641/0006-3568(2001)051[0933:TEOTWA]2.0.CO;2); only sun angles and a UTM zone come of them.
-- `clear`, `cloudy`: assumed, of the order of the cloud frequency that MODIS sees in late morning and early afternoon
-  (by month: Wilson & Jetz 2016, https://doi.org/10.1371/journal.pbio.1002415; over the globe: King et al. 2013,
-  https://doi.org/10.1109/TGRS.2012.2227333): about 0.2 in mediterranean summers, 0.6 to 0.7 in temperate
-  winters, 0.8 in the wet season of rainforests, below 0.2 in deserts; and the split between clear, partly cloudy and
-  overcast.
-- `snow`, `snow_line`: assumed, of the order of Dietz et al. (2012, https://doi.org/10.3390/rs4082432) for
-  Europe's snow-covered days and of Hammond et al. (2018, https://doi.org/10.1002/joc.5674) for mountains.
+- `clear`, `cloudy`: assumed, after the cloud frequency that MODIS sees in late morning and early afternoon (by month:
+  Wilson & Jetz 2016, https://doi.org/10.1371/journal.pbio.1002415; over the globe: King et al. 2013,
+  https://doi.org/10.1109/TGRS.2012.2227333): about 0.2 in mediterranean summers, 0.6 to 0.7 in temperate winters, 0.8
+  in the wet season of rainforests, below 0.2 in deserts. That counts kilometres with any cloud; the ground that clouds
+  cover is about a sixth less, and the scene classification misses thin ones. In one square kilometre of Romanian forest
+  (140 dates) it calls 0.36 cloudy, snowy or shaded, but the cloudiest dates may lack there. So temperate country stands
+  between: a mean of about 0.5, a third of the passes clear.
+- `warmth`, `swing`, `rain`: assumed, of the order of the normals of 1991 to 2020 of towns in each region (World
+  Meteorological Organization, WMO-No. 1203); `winter` makes snow and ice of them. The days with snow that come of it
+  are of the order of those in Dietz et al. (2012, https://doi.org/10.3390/rs4082432).
 - `dry`: assumed, of the order of the months in which most area burns in Giglio et al. (2013,
   https://doi.org/10.1002/jgrg.20042), 1 in the worst month.
 - `field_ha`: classes of Lesiv et al. (2019, https://doi.org/10.1111/gcb.14492): very small below 0.64 ha, small to
@@ -84,10 +87,12 @@ class Biome:
     """Probability that a pass in that month is clear or nearly."""
     cloudy: Year
     """Probability that a pass in that month is overcast; what is left is partly cloudy."""
-    snow: Year
-    """Probability that snow lies somewhere on a pass of that month."""
-    snow_line: tuple[float, float]
-    """Lowest and highest line above which snow lies when it lies, metres."""
+    warmth: Year
+    """Mean temperature of the lowest ground, °C."""
+    swing: float
+    """Spread of a winter day's mean temperature around the month's, K."""
+    rain: Year
+    """Precipitation, mm a month."""
     haze: float
     """Typical aerosol left after atmospheric correction, reflectance in B02."""
     dry: Year
@@ -96,6 +101,15 @@ class Biome:
     """Relative frequency of each class of `looks.LOOKS` that happens here; they sum to 1."""
     south: bool = False
     """Whether it lies in the southern hemisphere: seasons half a year later."""
+
+    @property
+    def snow(self) -> tuple[float, ...]:
+        """Share of each month's days, about, with snow at middle height: what the season of works follows.
+
+        assumed: none where the month's mean there is above 3 °C, all below −3 °C.
+        """
+        colder = 0.006 * (self.height[1] - self.height[0]) / 2
+        return tuple(min(max((3.0 - (mean - colder)) / 6.0, 0.0), 1.0) for mean in self.warmth)
 
 
 # fmt: off
@@ -112,15 +126,16 @@ BIOMES: dict[str, Biome] = {
         field_ha=8.0, pivots=False, towns=2, town_px=50,
         roofs={ROOF_LIGHT: 0.35, ROOF_DARK: 0.35, ROOF_TILE: 0.3},
         lake=True, river=True, sea=False,
-        clear=(0.35, 0.38, 0.42, 0.50, 0.62, 0.75, 0.85, 0.85, 0.80, 0.65, 0.48, 0.36),
-        cloudy=(0.40, 0.36, 0.32, 0.22, 0.15, 0.07, 0.04, 0.04, 0.06, 0.14, 0.28, 0.38),
-        snow=(0.35, 0.35, 0.25, 0.10, 0.02, 0.0, 0.0, 0.0, 0.0, 0.01, 0.08, 0.25),
-        snow_line=(700.0, 1_400.0),
+        clear=(0.40, 0.42, 0.45, 0.52, 0.63, 0.75, 0.84, 0.84, 0.80, 0.67, 0.50, 0.40),
+        cloudy=(0.38, 0.34, 0.30, 0.22, 0.14, 0.07, 0.04, 0.04, 0.06, 0.14, 0.27, 0.37),
+        warmth=(8.3, 10.6, 13.1, 15.8, 20.3, 24.6, 27.3, 26.3, 23.8, 18.4, 12.0, 8.2),
+        swing=3.0,
+        rain=(95, 85, 60, 25, 20, 8, 1, 1, 4, 25, 50, 90),
         haze=0.006,
         dry=(0.02, 0.02, 0.03, 0.06, 0.2, 0.5, 0.9, 1.0, 0.9, 0.55, 0.15, 0.03),
         events={
-            "wildfire": 0.34, "road": 0.10, "clear_cut": 0.12, "logging": 0.06, "urban": 0.12, "solar_farm": 0.09,
-            "reservoir_fill": 0.03, "reservoir_drain": 0.05, "flood": 0.03, "landslide": 0.03, "mine": 0.03
+            "wildfire": 0.26, "road": 0.10, "clear_cut": 0.12, "logging": 0.06, "urban": 0.11, "solar_farm": 0.08,
+            "reservoir_fill": 0.04, "reservoir_drain": 0.05, "flood": 0.04, "landslide": 0.09, "mine": 0.05
         },
     ),
     "temperate": Biome(
@@ -135,15 +150,16 @@ BIOMES: dict[str, Biome] = {
         field_ha=2.5, pivots=False, towns=4, town_px=35,
         roofs={ROOF_LIGHT: 0.2, ROOF_DARK: 0.3, ROOF_TILE: 0.5},
         lake=True, river=True, sea=False,
-        clear=(0.18, 0.20, 0.24, 0.28, 0.27, 0.28, 0.33, 0.34, 0.32, 0.27, 0.18, 0.16),
-        cloudy=(0.58, 0.54, 0.46, 0.38, 0.37, 0.34, 0.30, 0.30, 0.34, 0.44, 0.58, 0.62),
-        snow=(0.55, 0.50, 0.30, 0.10, 0.0, 0.0, 0.0, 0.0, 0.0, 0.03, 0.20, 0.45),
-        snow_line=(350.0, 1_200.0),
+        clear=(0.24, 0.28, 0.33, 0.36, 0.34, 0.35, 0.41, 0.43, 0.40, 0.34, 0.24, 0.22),
+        cloudy=(0.50, 0.45, 0.37, 0.31, 0.30, 0.27, 0.23, 0.22, 0.26, 0.36, 0.50, 0.53),
+        warmth=(0.0, 0.9, 4.9, 9.2, 13.6, 17.1, 18.9, 18.5, 13.9, 9.1, 4.0, 0.9),
+        swing=4.5,
+        rain=(45, 40, 52, 50, 90, 90, 100, 95, 65, 58, 52, 55),
         haze=0.008,
         dry=(0.02, 0.05, 0.4, 0.6, 0.5, 0.5, 0.9, 1.0, 0.5, 0.2, 0.03, 0.02),
         events={
-            "wildfire": 0.06, "road": 0.13, "clear_cut": 0.20, "logging": 0.10, "urban": 0.20, "solar_farm": 0.10,
-            "reservoir_fill": 0.02, "reservoir_drain": 0.03, "flood": 0.09, "landslide": 0.03, "mine": 0.04
+            "wildfire": 0.06, "road": 0.12, "clear_cut": 0.19, "logging": 0.09, "urban": 0.16, "solar_farm": 0.09,
+            "reservoir_fill": 0.04, "reservoir_drain": 0.03, "flood": 0.09, "landslide": 0.08, "mine": 0.05
         },
     ),
     "boreal": Biome(
@@ -155,15 +171,16 @@ BIOMES: dict[str, Biome] = {
         field_ha=3.0, pivots=False, towns=1, town_px=25,
         roofs={ROOF_LIGHT: 0.2, ROOF_DARK: 0.5, ROOF_TILE: 0.3},
         lake=True, river=True, sea=False,
-        clear=(0.14, 0.20, 0.28, 0.30, 0.30, 0.28, 0.28, 0.26, 0.22, 0.16, 0.12, 0.10),
-        cloudy=(0.64, 0.56, 0.46, 0.42, 0.40, 0.38, 0.38, 0.42, 0.48, 0.58, 0.66, 0.70),
-        snow=(0.95, 0.97, 0.92, 0.65, 0.12, 0.0, 0.0, 0.0, 0.02, 0.20, 0.65, 0.90),
-        snow_line=(0.0, 500.0),
+        clear=(0.22, 0.29, 0.36, 0.38, 0.37, 0.33, 0.32, 0.30, 0.28, 0.22, 0.17, 0.16),
+        cloudy=(0.55, 0.46, 0.37, 0.34, 0.32, 0.32, 0.31, 0.34, 0.39, 0.49, 0.57, 0.60),
+        warmth=(-9.0, -8.4, -4.0, 1.6, 7.6, 12.3, 14.8, 13.0, 8.2, 2.2, -3.8, -8.0),
+        swing=5.0,
+        rain=(38, 30, 28, 28, 42, 70, 80, 75, 50, 50, 42, 42),
         haze=0.004,
         dry=(0.0, 0.0, 0.02, 0.2, 0.6, 0.9, 1.0, 0.7, 0.25, 0.05, 0.0, 0.0),
         events={
-            "wildfire": 0.20, "road": 0.13, "clear_cut": 0.40, "logging": 0.12, "urban": 0.02, "reservoir_fill": 0.02,
-            "reservoir_drain": 0.03, "flood": 0.05, "mine": 0.03
+            "wildfire": 0.17, "road": 0.12, "clear_cut": 0.26, "logging": 0.11, "urban": 0.02, "reservoir_fill": 0.05,
+            "reservoir_drain": 0.12, "flood": 0.05, "landslide": 0.05, "mine": 0.05
         },
     ),
     "rainforest": Biome(
@@ -175,15 +192,16 @@ BIOMES: dict[str, Biome] = {
         field_ha=25.0, pivots=False, towns=1, town_px=30,
         roofs={ROOF_LIGHT: 0.45, ROOF_DARK: 0.2, ROOF_TILE: 0.35},
         lake=False, river=True, sea=False,
-        clear=(0.06, 0.06, 0.07, 0.12, 0.26, 0.45, 0.55, 0.48, 0.32, 0.18, 0.10, 0.07),
-        cloudy=(0.66, 0.66, 0.62, 0.50, 0.32, 0.16, 0.12, 0.16, 0.26, 0.40, 0.52, 0.62),
-        snow=(0.0,) * 12,
-        snow_line=(5_000.0, 6_000.0),
+        clear=(0.06, 0.06, 0.07, 0.13, 0.28, 0.47, 0.56, 0.50, 0.34, 0.19, 0.11, 0.07),
+        cloudy=(0.64, 0.64, 0.60, 0.47, 0.30, 0.15, 0.11, 0.15, 0.25, 0.38, 0.50, 0.60),
+        warmth=(26.0, 26.0, 26.0, 26.2, 26.2, 25.8, 25.8, 27.0, 27.0, 27.0, 26.6, 26.2),
+        swing=1.5,
+        rain=(320, 300, 300, 220, 120, 40, 25, 45, 100, 180, 230, 290),
         haze=0.012,
         dry=(0.02, 0.02, 0.02, 0.03, 0.1, 0.3, 0.6, 1.0, 1.0, 0.5, 0.15, 0.04),
         events={
-            "wildfire": 0.18, "road": 0.14, "clear_cut": 0.30, "logging": 0.18, "urban": 0.04, "reservoir_fill": 0.03,
-            "flood": 0.06, "landslide": 0.01, "mine": 0.06
+            "wildfire": 0.15, "road": 0.13, "clear_cut": 0.26, "logging": 0.16, "urban": 0.04, "reservoir_fill": 0.04,
+            "flood": 0.07, "landslide": 0.06, "mine": 0.09
         },
         south=True,
     ),
@@ -198,13 +216,14 @@ BIOMES: dict[str, Biome] = {
         lake=True, river=True, sea=False,
         clear=(0.10, 0.12, 0.24, 0.55, 0.80, 0.88, 0.90, 0.90, 0.80, 0.58, 0.28, 0.12),
         cloudy=(0.50, 0.48, 0.32, 0.12, 0.04, 0.03, 0.02, 0.02, 0.04, 0.12, 0.28, 0.46),
-        snow=(0.0,) * 12,
-        snow_line=(5_000.0, 6_000.0),
+        warmth=(22.5, 22.3, 22.0, 20.8, 18.5, 16.2, 16.0, 18.4, 22.2, 24.5, 23.8, 22.7),
+        swing=2.0,
+        rain=(220, 180, 100, 25, 4, 0, 0, 0, 3, 20, 90, 200),
         haze=0.012,
         dry=(0.01, 0.01, 0.02, 0.08, 0.3, 0.6, 0.8, 1.0, 1.0, 0.6, 0.12, 0.02),
         events={
-            "wildfire": 0.42, "road": 0.09, "clear_cut": 0.12, "logging": 0.08, "urban": 0.10, "solar_farm": 0.03,
-            "reservoir_fill": 0.03, "reservoir_drain": 0.04, "flood": 0.04, "mine": 0.05
+            "wildfire": 0.33, "road": 0.09, "clear_cut": 0.11, "logging": 0.08, "urban": 0.09, "solar_farm": 0.04,
+            "reservoir_fill": 0.04, "reservoir_drain": 0.04, "flood": 0.05, "landslide": 0.07, "mine": 0.06
         },
         south=True,
     ),
@@ -219,13 +238,14 @@ BIOMES: dict[str, Biome] = {
         lake=False, river=True, sea=False,
         clear=(0.66, 0.66, 0.70, 0.78, 0.84, 0.90, 0.74, 0.74, 0.84, 0.84, 0.78, 0.68),
         cloudy=(0.16, 0.16, 0.12, 0.08, 0.05, 0.02, 0.06, 0.06, 0.05, 0.06, 0.10, 0.15),
-        snow=(0.0,) * 12,
-        snow_line=(5_000.0, 6_000.0),
+        warmth=(14.0, 16.2, 19.8, 23.8, 28.5, 33.2, 35.5, 35.0, 31.6, 25.0, 18.2, 13.4),
+        swing=3.0,
+        rain=(15, 14, 10, 4, 1, 0, 8, 14, 12, 8, 7, 13),
         haze=0.010,
         dry=(0.02, 0.03, 0.1, 0.3, 0.7, 1.0, 0.8, 0.6, 0.5, 0.3, 0.1, 0.03),
         events={
-            "wildfire": 0.04, "road": 0.20, "urban": 0.22, "solar_farm": 0.28, "reservoir_fill": 0.03,
-            "reservoir_drain": 0.05, "flood": 0.05, "mine": 0.13
+            "wildfire": 0.02, "road": 0.22, "urban": 0.20, "solar_farm": 0.28, "reservoir_fill": 0.08, "flood": 0.06,
+            "mine": 0.14
         },
     ),
     "cropland": Biome(
@@ -237,15 +257,16 @@ BIOMES: dict[str, Biome] = {
         field_ha=16.0, pivots=True, towns=3, town_px=35,
         roofs={ROOF_LIGHT: 0.4, ROOF_DARK: 0.5, ROOF_TILE: 0.1},
         lake=True, river=True, sea=False,
-        clear=(0.28, 0.30, 0.30, 0.32, 0.34, 0.38, 0.44, 0.44, 0.46, 0.44, 0.34, 0.28),
-        cloudy=(0.48, 0.46, 0.44, 0.38, 0.34, 0.26, 0.20, 0.22, 0.26, 0.30, 0.42, 0.50),
-        snow=(0.60, 0.55, 0.28, 0.04, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01, 0.12, 0.45),
-        snow_line=(0.0, 100.0),
+        clear=(0.34, 0.35, 0.35, 0.36, 0.37, 0.40, 0.46, 0.47, 0.50, 0.48, 0.38, 0.33),
+        cloudy=(0.43, 0.41, 0.39, 0.34, 0.30, 0.23, 0.18, 0.19, 0.22, 0.26, 0.38, 0.45),
+        warmth=(-5.5, -3.0, 3.5, 10.0, 16.3, 21.9, 24.1, 22.9, 18.6, 11.8, 4.0, -2.4),
+        swing=6.5,
+        rain=(26, 33, 54, 98, 127, 126, 97, 106, 81, 71, 56, 39),
         haze=0.009,
         dry=(0.05, 0.1, 0.6, 1.0, 0.4, 0.2, 0.2, 0.2, 0.3, 0.5, 0.3, 0.05),
         events={
-            "wildfire": 0.05, "road": 0.17, "clear_cut": 0.10, "logging": 0.03, "urban": 0.24, "solar_farm": 0.18,
-            "reservoir_fill": 0.03, "reservoir_drain": 0.04, "flood": 0.12, "mine": 0.04
+            "wildfire": 0.03, "road": 0.16, "clear_cut": 0.08, "logging": 0.03, "urban": 0.23, "solar_farm": 0.20,
+            "reservoir_fill": 0.05, "reservoir_drain": 0.04, "flood": 0.12, "mine": 0.06
         },
     ),
     "coast": Biome(
@@ -257,15 +278,16 @@ BIOMES: dict[str, Biome] = {
         field_ha=3.5, pivots=False, towns=3, town_px=35,
         roofs={ROOF_LIGHT: 0.2, ROOF_DARK: 0.3, ROOF_TILE: 0.5},
         lake=False, river=True, sea=True,
-        clear=(0.14, 0.18, 0.24, 0.30, 0.32, 0.30, 0.28, 0.30, 0.26, 0.22, 0.14, 0.12),
-        cloudy=(0.62, 0.58, 0.48, 0.40, 0.36, 0.36, 0.38, 0.36, 0.42, 0.50, 0.62, 0.66),
-        snow=(0.15, 0.15, 0.06, 0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.02, 0.08),
-        snow_line=(0.0, 20.0),
+        clear=(0.20, 0.25, 0.32, 0.37, 0.37, 0.35, 0.34, 0.36, 0.33, 0.28, 0.20, 0.18),
+        cloudy=(0.54, 0.49, 0.39, 0.32, 0.30, 0.29, 0.30, 0.28, 0.33, 0.42, 0.54, 0.58),
+        warmth=(3.2, 3.4, 5.4, 8.8, 12.6, 15.7, 18.0, 18.2, 15.5, 11.4, 7.2, 4.3),
+        swing=3.5,
+        rain=(62, 48, 45, 38, 48, 65, 75, 78, 75, 75, 75, 75),
         haze=0.010,
         dry=(0.02, 0.1, 0.6, 0.9, 0.7, 0.6, 0.9, 1.0, 0.4, 0.15, 0.05, 0.02),
         events={
-            "wildfire": 0.05, "road": 0.14, "clear_cut": 0.12, "logging": 0.06, "urban": 0.24, "solar_farm": 0.12,
-            "reservoir_fill": 0.03, "reservoir_drain": 0.04, "flood": 0.16, "mine": 0.04
+            "wildfire": 0.04, "road": 0.17, "clear_cut": 0.10, "logging": 0.06, "urban": 0.25, "solar_farm": 0.17,
+            "reservoir_fill": 0.05, "flood": 0.08, "mine": 0.08
         },
     ),
 }

@@ -28,7 +28,10 @@ CREATED = "2024-02-01T00:00:00Z"
 """Stands in every item as the time of making: the archive holds no time of now."""
 NOTICE = "SIMULATED: drawn by a program, not observed by any satellite. Places, dates and changes in it are invented."
 
-_STAMP = "%Y%m%dT%H%M%S"
+STAMP = "afterimage:archive"
+"""Property of an item: which archive it belongs to. Stores keep items, so they know what they were built from."""
+
+_TIME = "%Y%m%dT%H%M%S"
 _REPROCESSED = datetime(2024, 1, 8, tzinfo=UTC)
 _DATATAKE = timedelta(minutes=11)
 """assumed: from the start of the datatake to the area."""
@@ -42,6 +45,18 @@ _EXTENSIONS = [
     "https://stac-extensions.github.io/mgrs/v1.0.0/schema.json",
 ]
 _COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
+
+
+def stamp_text(stamp: Mapping[str, Any]) -> str:
+    """What tells archives apart, as a text: `size demo, seed 0, version 3`.
+
+    Args:
+        stamp: With the keys `size`, `seed` and `version`, as `simulation.json` has them.
+
+    Raises:
+        KeyError: One is missing.
+    """
+    return ", ".join(f"{key} {stamp[key]}" for key in ("size", "seed", "version"))
 
 
 def west_of(product: Product) -> int:
@@ -101,13 +116,14 @@ def _outline(valid: NDArray[np.bool_], product: Product) -> Polygon:
     return orient(Polygon(np.column_stack([lon, lat])))
 
 
-def new_item(product: Product, scl: NDArray[np.uint8], assets: Mapping[str, Any]) -> dict[str, Any]:
+def new_item(product: Product, scl: NDArray[np.uint8], assets: Mapping[str, Any], stamp: str = "") -> dict[str, Any]:
     """The item's JSON.
 
     Args:
         product: What is delivered.
         scl: (h, w), the tile's classification at 20 m, 0 where there is no data; not all of it is 0.
         assets: As `band_asset` and `scl_asset` give them, by name.
+        stamp: Which archive it belongs to, as `stamp_text` says it.
     """
     outline = _outline(scl > 0, product)
     seen = np.bincount(scl.ravel(), minlength=12).astype(float)
@@ -126,7 +142,7 @@ def new_item(product: Product, scl: NDArray[np.uint8], assets: Mapping[str, Any]
         "collection": COLLECTION,
         "bbox": [round(v, 7) for v in outline.bounds],
         "geometry": rounded(mapping(outline)),
-        "properties": _properties(product, share, 100 * float(seen[0]) / scl.size),
+        "properties": {STAMP: stamp, **_properties(product, share, 100 * float(seen[0]) / scl.size)},
         "links": links,
         "assets": dict(assets),
     }
@@ -143,7 +159,7 @@ def _properties(product: Product, share: Mapping[int, float], nodata: float) -> 
     shot, slot, baseline = product.shot, product.overpass.slot, product.baseline
     short = "N" + baseline.replace(".", "")
     orbit = f"{1 + zlib.crc32(product.area.name.encode()) % 143:03d}"
-    start, made = f"{shot.time - _DATATAKE:{_STAMP}}", _made(product)
+    start, made = f"{shot.time - _DATATAKE:{_TIME}}", _made(product)
     # A satellite turns 143 times in 10 days: https://sentiwiki.copernicus.eu/web/s2-mission.
     revolution = (28_900 if product.platform == "S2A" else 20_000) + 143 * (slot // 2)
     return {
@@ -178,7 +194,7 @@ def _properties(product: Product, share: Mapping[int, float], nodata: float) -> 
         "s2:snow_ice_percentage": share[11],
         "s2:product_type": "S2MSI2A",
         "s2:processing_baseline": baseline,
-        "s2:product_uri": f"{product.platform}_MSIL2A_{start}_{short}_R{orbit}_T{product.tile}_{made:{_STAMP}}.SAFE",
+        "s2:product_uri": f"{product.platform}_MSIL2A_{start}_{short}_R{orbit}_T{product.tile}_{made:{_TIME}}.SAFE",
         "s2:datatake_id": f"G{product.platform}_{start}_{revolution:06d}_N{baseline}",
         "s2:datatake_type": "INS-NOBS",
         "s2:generation_time": f"{made:%Y-%m-%dT%H:%M:%S}.000000Z",

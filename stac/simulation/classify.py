@@ -50,6 +50,12 @@ def _cloud_probability(blue: Array, green: Array, red: Array, near: Array, swir:
     return probability * ramp(blue / swir + 0.14 * doubt, 0.7, 1.0)
 
 
+def _snow_probability(blue: Array, green: Array, red: Array, near: Array, swir: Array) -> Array:
+    """Sen2Cor's snow probability: snow index, near infrared, blue, blue over red."""
+    probability = ramp((green - swir) / (green + swir), 0.3, 0.42) * ramp(near, 0.15, 0.35)
+    return probability * ramp(blue, 0.18, 0.22) * ramp(blue / red, 0.85, 0.95)
+
+
 def classify(image: Array, sky: Sky, doubt: Array, specks: Array) -> Array:
     """Scene classification of one pass.
 
@@ -81,12 +87,12 @@ def classify(image: Array, sky: Sky, doubt: Array, specks: Array) -> Array:
     probability = _cloud_probability(blue, green, red, near, swir, doubt)
     if sky.cloud is not None:
         probability = xp.where(sky.cloud > 0.02, erode(probability), probability)
-    snow = ((green - swir) / (green + swir) > 0.42) & (near > 0.2) & (blue > 0.2)
+    snow = _snow_probability(blue, green, red, near, swir) > 0.12
     if sky.cirrus is not None:
         snow = snow & (sky.cirrus < 0.06)
     scl = xp.where((probability > 0.12) & ~snow, UNCLASSIFIED, scl)
     if sky.cirrus is not None:
-        scl = xp.where(sky.cirrus + 0.03 * doubt > 0.09, CIRRUS, scl)
+        scl = xp.where(sky.cirrus + 0.02 * doubt > 0.07, CIRRUS, scl)
     scl = xp.where(probability > 0.35, CLOUD_MEDIUM, scl)
     scl = xp.where(probability > 0.65, CLOUD_HIGH, scl)
     return xp.where(snow & (doubt < 1.5), SNOW, scl)

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from .covers import CROPS
 from .ground import Fields
 from .spectra import CROP_SPECTRA, SOIL_SPECTRA, STATE_SPECTRA, WET_SOIL
+from .steps import soften
+from .years import Weather
 
 Days = NDArray[np.float64]
 """(n,), days of the year, or another figure for each of n fields."""
@@ -40,16 +42,6 @@ CLIMATES: dict[str, str] = {
 
 COVERED = 0.25
 """Share of the fields that keep a cover crop from ploughing to sowing."""
-
-
-@dataclass(frozen=True)
-class Weather:
-    """How a growing season differs from the mean of many."""
-
-    wet: float
-    """From -1 (drought) to 1 (wet)."""
-    warm: float
-    """From -1 (cold spring) to 1 (warm spring)."""
 
 
 @dataclass(frozen=True)
@@ -145,18 +137,11 @@ _ALFALFA: dict[str, tuple[float, float, float, float]] = {
 _MOWN: dict[str, tuple[float, ...]] = {"temperate": (146, 200, 250), "boreal": (176, 226), "continental": (155, 215)}
 
 
-def soften(day: Days | float, start: Days | float, length: float) -> Days:
-    """0 before `start`, 1 after `start + length`, a soft passage between (3t² - 2t³), days."""
-    t = np.clip((np.asarray(day, dtype=np.float64) - start) / length, 0.0, 1.0)
-    soft: Days = t * t * (3.0 - 2.0 * t)
-    return soft
-
-
 def dampness(climate: str, day: float, weather: Weather) -> float:
     """Wetness of bare soil, 0 (dry) to 1, in one of the `CLIMATES` on a northern day."""
     mean, swing, peak = _MOIST[climate]
-    wave = mean + swing * float(np.cos(2 * np.pi * (day - peak) / 365.25)) + 0.2 * weather.wet
-    return min(max(wave, 0.0), 1.0)
+    wave = float(np.cos(2 * np.pi * (day - peak) / 365.25)) + 0.5 * weather.wet + 0.3 * weather.wander
+    return min(max(mean + swing * wave, 0.0), 1.0)
 
 
 def field_looks(
@@ -240,14 +225,16 @@ def _wetted(soil: NDArray[np.float64], wet: Days | float) -> NDArray[np.float64]
 def _arable(name: str, calendar: Calendar, day: Days, field: _Field) -> _Looks:
     """A crop that is sown and cut once a year."""
     thirst = max(-field.weather.wet, 0.0) if calendar.wild else 0.0
-    ripen = calendar.ripen - 10 * thirst - 3 * field.weather.warm
-    cut, sow = calendar.cut - 7 * thirst, calendar.sow - 4 * field.weather.warm * (calendar.sow > 0)
+    ripen = calendar.ripen - 10 * thirst - 3 * field.weather.early
+    cut, sow = calendar.cut - 7 * thirst, calendar.sow - 4 * field.weather.early * (calendar.sow > 0)
+    vigour = 1 - 0.22 * thirst + (0.05 * field.weather.wander if calendar.wild else 0.0)
     standing = day < cut
     grown = soften(day, sow + 14, calendar.grown - sow - 14)
     if calendar.sow < 0:  # tillers before the cold, the rest from late winter on
         start = max(calendar.grown - 66, calendar.sow + 40)
-        grown = 0.42 * soften(day, sow + 12, 50) + 0.58 * soften(day, start, calendar.grown - start)
-    green = grown * (1 - 0.98 * soften(day, ripen, max(cut - ripen - 4, 8))) * standing * (1 - 0.22 * thirst)
+        tillers = 0.15 if field.climate == "continental" else 0.42  # assumed: frost kills leaves
+        grown = tillers * soften(day, sow + 12, 50) + (1 - tillers) * soften(day, start, calendar.grown - start)
+    green = grown * (1 - 0.98 * soften(day, ripen, max(cut - ripen - 4, 8))) * standing * vigour
     fallow = (day >= calendar.plough) | (day < min(sow, calendar.plough - 365 if calendar.plough > 365 else -999))
     moist = np.clip(field.damp + 0.6 * (1 - soften(day, calendar.plough + 3, 15)) * (day >= calendar.plough), 0, 1)
     moist = np.where((day > sow - 12) & (day < sow + 20), np.maximum(moist, 0.45), moist)  # rain or watering
@@ -293,9 +280,11 @@ def _pasture(day: Days, field: _Field, grass: Callable[[Days], Days]) -> _Looks:
     green = grass(day)
     for cut in _MOWN.get(field.climate, ()):
         green = green * np.where(day >= cut, 0.35 + 0.65 * soften(day, cut + 4, 26), 1.0)
-    cold = field.climate in ("temperate", "boreal", "continental")
+    straw = {"temperate": 0.1, "boreal": 0.5, "continental": 0.55}.get(field.climate)  # assumed: what frost bleaches
     summer = soften(day, 130, 30) * (1 - soften(day, 270, 40))
-    poor = _mix(_state("winter grass"), _state("mown"), summer) if cold else _state("old grass")
+    poor = _state("old grass")
+    if straw is not None:
+        poor = _mix(_mix(_state("winter grass"), poor, straw), _state("mown"), summer)
     poor = np.broadcast_to(poor, field.soil.shape)
     return poor, np.broadcast_to(_crop("pasture"), poor.shape), green
 

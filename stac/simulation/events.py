@@ -20,10 +20,12 @@ from .ground import Ground
 from .shapes import MARGIN, Shape, Survey, crowding
 from .shapes_building import new_quarter, new_solar_farm
 from .shapes_burn import new_fire
-from .shapes_earth import new_landslide, new_mine
+from .shapes_earth import new_landslide
 from .shapes_felling import new_clear_cut, new_logging
+from .shapes_flood import new_flood
+from .shapes_mine import new_mine
 from .shapes_road import new_road
-from .shapes_water import new_draining, new_filling, new_flood
+from .shapes_water import new_draining, new_filling
 
 Maker = Callable[[Survey, np.random.Generator], Shape | None]
 """Proposes one shape on the ground, or None where the place that chance chose has no room for it."""
@@ -32,6 +34,7 @@ MAKERS: dict[str, Maker] = {
     "reservoir_drain": new_draining,
     "reservoir_fill": new_filling,
     "flood": new_flood,
+    "landslide": new_landslide,
     "urban": new_quarter,
     "solar_farm": new_solar_farm,
     "mine": new_mine,
@@ -39,12 +42,11 @@ MAKERS: dict[str, Maker] = {
     "wildfire": new_fire,
     "road": new_road,
     "clear_cut": new_clear_cut,
-    "landslide": new_landslide,
 }
 """Class → maker, in the order in which they are planted: first what is bound to a place or needs much room."""
 
 LENGTHS: dict[str, tuple[int, int]] = {
-    "wildfire": (3, 14),
+    "wildfire": (2, 10),
     "road": (90, 300),
     "clear_cut": (14, 56),
     "logging": (60, 240),
@@ -64,6 +66,9 @@ BORDER = 60
 
 PROPOSALS = 60
 """Shapes that are tried for an event before it is left out."""
+
+MISSES = 2
+"""Events of a class that may be left out before the ground counts as full for it."""
 
 
 def new_counts(biome: Biome, total: int) -> dict[str, int]:
@@ -124,10 +129,12 @@ def plant_changes(
     survey, biome = Survey(ground, taken, crowding(counts, ground.shape)), BIOMES[ground.biome]
     planted: dict[str, list[Change]] = {kind: [] for kind in counts}
     for kind in (kind for kind in MAKERS if kind in counts):
+        missed = 0
         for turn in range(counts[kind]):
-            shape = _propose(MAKERS[kind], survey, rng)
+            shape = _propose(MAKERS[kind], survey, rng) if missed < MISSES else None
             if shape is None:
-                break
+                missed += 1
+                continue
             survey.take(shape)
             when = _when(kind, (turn, counts[kind]), dates, biome, rng)
             name = f"{kind.replace('_', '-')}-{turn + 1:02d}"

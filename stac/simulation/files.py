@@ -1,10 +1,13 @@
-"""The simulated archive's pixels: cloud-optimised GeoTIFFs, one for each band and the classification."""
+"""The simulated archive's files: cloud-optimised GeoTIFFs, and the folder, which is replaced whole."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from rasterio.shutil import copy
 
 from ..bands import BANDS as BAND_TABLE
 from ..bands import SCL
+from ..errors import DataError, StoreError
+from ..files import lock
 from .catalog import COLLECTION, band_asset, new_item, scl_asset, west_of
 from .covers import BANDS
 from .passes import Product
@@ -31,7 +36,13 @@ _LARGEST = 28_000
 
 
 def write_item(
-    root: Path, product: Product, bands: Mapping[str, NDArray[np.uint16]], scl: NDArray[np.uint8], step: int = 1
+    root: Path,
+    product: Product,
+    bands: Mapping[str, NDArray[np.uint16]],
+    scl: NDArray[np.uint8],
+    *,
+    step: int = 1,
+    stamp: str = "",
 ) -> dict[str, Any]:
     """Write an item's files and its JSON.
 
@@ -43,6 +54,7 @@ def write_item(
         scl: (h/2, w/2), the tile's classification, 20 m.
         step: Values are rounded to multiples of this, before the offset is added: at about half of the noise nothing is
             lost that could be measured, and the files are smaller.
+        stamp: Which archive it belongs to, as `catalog.stamp_text` says it.
 
     Returns:
         The item.
@@ -56,7 +68,7 @@ def write_item(
         assets[BAND_TABLE[name].common_name] = band_asset(name, stored.shape, product)
     _write_cog(folder / f"{SCL}.tif", scl, product, 20)
     assets["scl"] = scl_asset(scl.shape, product)
-    item = new_item(product, scl, assets)
+    item = new_item(product, scl, assets, stamp)
     (folder / f"{product.item_id}.json").write_text(json.dumps(item, indent=1) + "\n", encoding="utf-8")
     return item
 
@@ -81,6 +93,91 @@ def find_foreign(root: Path) -> Path | None:
         if not ours or path.is_symlink():
             return path
     return None
+
+
+@contextlib.contextmanager
+def replaced(out: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the place of `out` at the end; on any failure what stood there stays.
+
+    It is made in a work folder beside `out`, which is locked for one run and goes at the end. What a run that was
+    killed left in it goes first.
+
+    Args:
+        out: The folder to make or replace; a link stays one.
+
+    Raises:
+        DataError: Another run is writing there, or no folder can be made or replaced there.
+        OSError: The disk is full, or may not be written, with `out` for its name.
+    """
+    place = out.resolve()
+    if place.is_mount():
+        raise DataError(
+            f"{out} is the top of a disk, which cannot be replaced", "a folder on it", "add a folder's name"
+        )
+    work = _work_folder(place)
+    try:
+        with _held(work, out):
+            _clear(work, place)
+            (work / "new").mkdir()
+            try:
+                yield work / "new"
+                if place.exists():  # an older archive goes only once the new one is in its place
+                    place.rename(work / "old")
+                (work / "new").rename(place)
+            finally:
+                _clear(work, place)
+    except OSError as err:
+        if err.errno is not None:
+            err.filename, err.filename2 = str(out), None  # the name that the person knows
+        raise
+    finally:
+        with contextlib.suppress(OSError):  # another run has it by now, or it was never made
+            work.rmdir()
+
+
+def clear_leftovers(out: Path) -> None:
+    """Take away what a killed run left beside `out`, and put back what it had put aside; a live run's stays."""
+    place = out.resolve()
+    work = _work_folder(place)
+    with contextlib.suppress(StoreError, OSError):
+        if work.is_dir():
+            with lock(work):
+                _clear(work, place)
+            work.rmdir()
+
+
+def _work_folder(place: Path) -> Path:
+    """Where a run works: beside its place, so that moving there is one step."""
+    return place.parent / f".simulating-{place.name}"
+
+
+@contextlib.contextmanager
+def _held(work: Path, out: Path) -> Iterator[None]:
+    """The work folder, made and locked.
+
+    Raises:
+        DataError: Another run holds it, or no folder can be made there.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock(work))
+        except StoreError as err:
+            raise DataError(f"another run is writing {out}", "one run at a time", "wait for it, or stop it") from err
+        except FileNotFoundError as err:  # all folders on the way are made: none can be made there (`/proc`)
+            cause = err.strerror or errno.errorcode[errno.ENOENT]
+            raise DataError(
+                f"{out} cannot be made ({cause})", "a folder that can be written", "choose another folder with --out"
+            ) from err
+        yield
+
+
+def _clear(work: Path, place: Path) -> None:
+    """Empty a work folder that is held; an older archive that lost its place gets it back."""
+    old = work / "old"
+    if old.exists() and not place.exists():
+        old.rename(place)
+    for left in (work / "new", old):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _store(band: NDArray[np.uint16], product: Product, step: int) -> NDArray[np.uint16]:

@@ -14,10 +14,11 @@ from .biomes import Biome
 from .covers import ASPHALT, FORESTS, RIPARIAN, RIVER, SEA, TRACK, WATER, WATERS
 from .farms import plant_farms
 from .ground import Field, Ground, Relief
-from .noise import blur, new_noise, smooth_step
+from .noise import blur, new_noise
 from .parcels import Pattern, new_districts, new_parcels
 from .relief import Drainage, new_relief, steepness
 from .roads import Roads, distance, new_cost, new_roads
+from .steps import smooth_step
 from .texture import classes, new_dryness, new_texture, new_tint
 from .towns import Town, build_town, choose_towns
 from .waters import DRY, Waters, distance_to, new_course, new_dam_lake, new_hollow_lakes, new_sea, new_waters
@@ -87,7 +88,7 @@ def new_ground(biome: Biome, shape: tuple[int, int], rng: np.random.Generator) -
     relief = Relief(relief.height, relief.east * dry, relief.north * dry, relief.drainage)
     kind = classes(cover)
     texture, tint = new_texture(cover, kind, rng), new_tint(kind, ages, rng)
-    dryness = new_dryness(kind, rng)
+    dryness = new_dryness(cover, kind, rng)
     return Ground(biome.name, relief, cover, moist, texture, tint, dryness, shore, farms.fields)
 
 

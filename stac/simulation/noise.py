@@ -1,4 +1,4 @@
-"""Noise and small tools on fields: spectral synthesis, soft steps, box means, bilinear samples.
+"""Noise and small tools on fields: spectral synthesis, box means, bilinear samples.
 
 NumPy and SciPy only. Every function is pure: the same generator gives the same bytes. Arithmetic is float64 inside and
 cast to float32 at the end, because NumPy's float32 kernels differ in the last bit between machines.
@@ -50,12 +50,6 @@ def new_noise(
     field = fft.irfft(fft.ifft(spectrum, axis=0, overwrite_x=True), n=cols, axis=1)
     spread = field.std()
     return np.asarray(field / (spread if spread > 0 else 1.0), dtype=np.float32)
-
-
-def smooth_step(field: NDArray[Any], low: float, high: float) -> Field:
-    """0 below `low`, 1 above `high`, with a soft passage (3t² − 2t³) between; float32, the shape of `field`."""
-    t = np.clip((field.astype(np.float64) - low) / (high - low), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
 def blur(field: NDArray[Any], radius: int, rounds: int = 2) -> Field:

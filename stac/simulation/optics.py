@@ -29,6 +29,28 @@ as they were first issued; later ones give slightly different values (1 % in B02
 # Share of the noise's variance that does not grow with the signal. assumed: SNR is specified at one radiance only.
 _FIXED_NOISE = 0.3
 
+# Reflectance of the air itself under an overhead sun, by band: level 2A takes its light off, its noise stays.
+# assumed: 0.386 times the optical depth of Rayleigh scattering (single scattering at 140 degrees; depth by J. E. Hansen
+# and L. D. Travis 1974, Space Science Reviews 16, 527, equation 2.30) and a quarter more for repeated scattering and
+# aerosol, times 0.77, the sine of a sun at 50 degrees.
+_PATH = (0.055, 0.033, 0.018, 0.014, 0.012, 0.009, 0.007, 0.006, 0.001, 0.0005)
+
+# Part of the light that passes the air twice, by band: level 2A divides by it, which makes the noise larger. assumed:
+# exp(-1.15 times the optical depths) of Rayleigh scattering as above, with 5 % off for aerosol and, by band, for ozone
+# and water vapour.
+_CLEAR = (0.78, 0.80, 0.88, 0.89, 0.91, 0.92, 0.92, 0.95, 0.93, 0.90)
+
+_VARIETY = 0.012
+"""Part of the signal by which a band differs from its neighbours pixel by pixel. assumed: so that B06 told from B07 by
+regression leaves 1 % of the signal, as in real forest; the instrument's noise alone leaves half of it."""
+
+_SIDE = 0.1
+"""Weight of each neighbour along rows and along columns with which noise is mixed: products are resampled from the
+detectors' grid to the map's, which takes away the noise's finest scale. assumed: so that the noise of calm lakes has
+the autocorrelation of real ones at one pixel (0.20 to 0.32 in B02, B03 and B04), and chips their power between 14 and
+17 m, where white noise would have five times as much."""
+_KERNEL: list[Any] = [0.0, 0.0, _SIDE, 1 - 2 * _SIDE, _SIDE, 0.0, 0.0]
+
 BLUR = 0.87
 """B of the cubic that samples and blurs at once; C = (1 − B) / 2.
 
@@ -148,35 +170,47 @@ def to_10m(field: Array) -> Array:
 
 
 def reference(band: str, elevation: float) -> tuple[float, float]:
-    """Reflectance at which a band's noise is specified, and the standard deviation of the noise there.
+    """Numbers of a band's noise for `add_noise`, in reflectance of the ground.
 
-    reflectance = π · radiance / (irradiance · sin(elevation)), so low sun is noisier.
+    At the sensor, reflectance = π · radiance / (irradiance · sin(elevation)), and the noise's variance is
+    σ² (0.3 + 0.7 ρ / level) with σ = level / SNR. Level 2A takes ρ = path + clear · ground, so that the ground's noise
+    has the same form with other numbers: more of it is fixed, above all in blue. A low sun is noisier.
 
     Args:
         band: One of `covers.BANDS`.
         elevation: Of the sun, degrees; taken as 15 where it is less.
+
+    Returns:
+        Reflectance of the ground at which `add_noise` gives `sigma`, and `sigma`: the standard deviation before the
+        noise is resampled.
     """
     place = BANDS.index(band)
     up = math.sin(math.radians(max(elevation, 15.0)))
-    level = math.pi * REFERENCE_RADIANCE[place] / (SOLAR_IRRADIANCE[place] * up)
-    return level, level / SNR[place]
+    overhead = math.pi * REFERENCE_RADIANCE[place] / SOLAR_IRRADIANCE[place]
+    more = 1 + (1 - _FIXED_NOISE) / _FIXED_NOISE * _PATH[place] / overhead
+    level = overhead / up * more / _CLEAR[place]
+    return level, overhead / up / SNR[place] / _CLEAR[place] * math.sqrt(more)
 
 
 def add_noise(band: Array, noise: Array, level: Any, sigma: Any) -> None:
-    """Add the instrument's noise to one band, in place: part of it fixed, part growing with the signal (photons).
+    """Add noise to one band, in place: the instrument's, fixed and growing with the signal (photons), and `_VARIETY`.
+
+    Resampling to the map's grid mixes the noise of neighbours (`_SIDE`), which leaves 0.66 of its standard deviation.
 
     Args:
         band: (..., H, W), reflectance.
         noise: (..., H, W), standard normal.
-        level: Reflectance at which the noise is specified; a number, or fits the band.
-        sigma: Its standard deviation there; likewise.
+        level: Reflectance at which the noise is `sigma`, see `reference`; a number, or fits the band.
+        sigma: Standard deviation there, before resampling; likewise.
     """
     xp = compat.array_namespace(band)
     growth = xp.clip(band, 0.0, 2.0)
     growth *= (1 - _FIXED_NOISE) / level
     growth += _FIXED_NOISE
+    variety = band * (_VARIETY / sigma)
+    growth += variety * variety
     growth = xp.sqrt(growth)
-    growth *= noise
+    growth *= weigh(weigh(noise, _KERNEL, -2), _KERNEL, -1)
     growth *= sigma
     band += growth
 

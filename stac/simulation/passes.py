@@ -19,6 +19,8 @@ from .areas import Area, Plan
 from .biomes import Biome
 from .shot import Shot
 from .sun import sun_angles
+from .weather import new_weather, water_level
+from .winter import new_winters
 
 T = TypeVar("T", bound=np.generic)
 
@@ -39,6 +41,17 @@ _BASELINES: tuple[tuple[date, str], ...] = (
 _OFFSET_SINCE = date(2022, 1, 25)
 _REFINED_SINCE = date(2021, 8, 23)
 """First day of geometric refinement the world over: https://sentiwiki.copernicus.eu/web/s2-processing."""
+
+REFINED, UNREFINED = (0.1, 0.3), (0.3, 1.2)
+"""Least and largest misregistration, pixels of 10 m: see `new_shift`."""
+
+LOWEST_SUN = 8.0
+"""Elevation of the sun, degrees, below which nothing is delivered.
+
+Since 23 October 2019 the far north is observed with sun zenith angles up to 85 degrees, while level 2A should not be
+used for measurements above 70 (ESA, 17 October 2019, "Copernicus Sentinel-2 observation in low illumination conditions
+over Northern Europe and Arctic Areas", https://sentinel.esa.int). assumed: catalogs hold little above 82 degrees, the
+limit before that day; between 70 and 82 they hold what came."""
 
 # assumed, so that three years give 110 to 120 passes, as catalogs hold them where one orbit sees a place.
 _SKIPPED = 0.68  # a slot of five days after which the next one is not delivered: 5 or 10 days between passes
@@ -112,7 +125,7 @@ def baseline_of(day: date) -> str:
 
 
 def plan_overpasses(area: Area, biome: Biome, plan: Plan, rng: np.random.Generator) -> list[Overpass]:
-    """The passes that were delivered, in the order of time, 5 or 10 days apart but for the gaps.
+    """The passes that were delivered, in the order of time, 5 or 10 days apart but for the gaps and the polar night.
 
     Args:
         area: Where.
@@ -125,26 +138,32 @@ def plan_overpasses(area: Area, biome: Biome, plan: Plan, rng: np.random.Generat
     start = datetime.combine(plan.first, time(), UTC) + timedelta(hours=local_hour(lat) - lon / 15)
     start += timedelta(days=int(rng.integers(0, min(5, span))))
     levels = rng.uniform(-1, 1, size=plan.last.year - plan.first.year + 2)
-    wind, side = float(rng.uniform(0, 360)), int(rng.integers(0, 2)) * 2 - 1
+    side = int(rng.integers(0, 2)) * 2 - 1
     overpasses: list[Overpass] = []
-    for slot in _plan_slots(span, rng):
+    winters = new_winters(biome, plan.first, span, 1, rng)
+    slots = _plan_slots(span, rng)
+    for slot in slots:
         when = (start + slot * _CYCLE + timedelta(seconds=int(rng.integers(-20, 21)))).replace(microsecond=0)
-        baseline, applied = _new_processing(when.date(), rng)
-        sky, haze, snow_line = new_weather(biome, when.month - 1, rng)
+        baseline, applied = new_processing(when.date(), rng)
+        day = min(max((when.date() - plan.first).days, 0), span - 1)
+        sky, haze = new_weather(biome, when.month - 1, rng)
         azimuth, elevation = sun_angles(when, lon, lat)
         shot = Shot(
             index=len(overpasses),
             time=when,
             sky=sky,
             haze=haze,
-            snow_line=snow_line,
+            snow_line=round(float(winters.snow_line[0, day]), 1),
+            laden_line=round(float(winters.laden_line[0, day]), 1),
+            ice=round(float(winters.ice[0, day]), 1),
             level=water_level(biome, when, levels[when.year - plan.first.year :][:2].tolist()),
-            wind=round((wind + 40 * float(rng.standard_normal())) % 360, 2),
             sun_azimuth=round(azimuth, 6),
             sun_elevation=round(elevation, 6),
-            shift=new_shift((0.1, 0.3) if _is_refined(baseline, when.date()) else (0.3, 1.2), rng),
+            shift=new_shift(REFINED if is_refined(baseline, when.date()) else UNREFINED, rng),
         )
         at_edge, column = rng.random() < _AT_EDGE, float(rng.uniform(0.15, 0.95)) * area.shape[1]
+        if elevation < LOWEST_SUN and (overpasses or slot != slots[-1]):
+            continue
         overpasses.append(Overpass(shot, slot, baseline, applied, (column, side) if at_edge else None))
     return overpasses
 
@@ -243,64 +262,25 @@ def _plan_slots(span: int, rng: np.random.Generator) -> list[int]:
     return slots or [0]
 
 
-def new_weather(biome: Biome, month: int, rng: np.random.Generator) -> tuple[str, float, float]:
-    """Sky, haze and snow line of a pass.
-
-    Args:
-        biome: Its climate.
-        month: 0 to 11.
-        rng: Where chance comes from.
-
-    Returns:
-        One of `SKIES`; haze as in `Shot.haze`; metres, infinite where no snow lies.
-    """
-    luck, kind = rng.random(), rng.random()
-    if luck < biome.clear[month]:  # assumed: the shares within clear and partly cloudy
-        sky = "clear" if kind < 0.85 else "hazy"
-    elif luck > 1 - biome.cloudy[month]:
-        sky = "overcast"
-    else:
-        sky = "cirrus" if kind < 0.25 else "cumulus" if kind < 0.65 else "broken"
-    # Correction takes off what a model of the aerosol says; what stays is how far the day differs from it. assumed:
-    # it takes off 15 % too much.
-    haze = biome.haze * (math.exp(0.35 * float(rng.standard_normal())) - (0.0 if sky == "hazy" else 1.15))
-    line, snowy = float(rng.uniform(*biome.snow_line)), rng.random() < biome.snow[month]
-    return sky, round(min(max(haze, -0.004), 0.03), 5), round(line, 1) if snowy else math.inf
-
-
-def water_level(biome: Biome, when: datetime, years: Sequence[float]) -> float:
-    """Water level above its mean, metres.
-
-    On the sea the tide: the constituents M2 (12.4206 h) and S2 (12 h) (Pugh and Woodworth 2014, Sea-Level Science,
-    chapter 4); a satellite that comes at one solar time sees S2 at one phase and M2 turn in 14.8 days. assumed:
-    amplitudes of 1.3 m and 0.4 m, of the order of those in the southern North Sea. Elsewhere the seasons: assumed,
-    highest in late spring, by 2 m in lakes (many are reservoirs) and 0.6 m in rivers, with wetter and drier years.
-
-    Args:
-        biome: Whether it has a sea, a lake, a southern winter.
-        when: UTC.
-        years: How wet the year and the next one begin, -1 to 1.
-    """
-    hours = (when - datetime(2021, 1, 1, tzinfo=UTC)).total_seconds() / 3600
-    if biome.sea:
-        turn = 2 * math.pi * hours
-        return round(1.3 * math.cos(turn / 12.4206012) + 0.4 * math.cos(turn / 12), 3)
-    through = (when.timetuple().tm_yday - 1) / 365.25
-    season = math.cos(2 * math.pi * (through - 0.37 - (0.5 if biome.south else 0.0)))
-    wet = years[0] + through * (years[1] - years[0])
-    return round((2.0 if biome.lake else 0.6) * (0.75 * season + 0.5 * wet), 3)
-
-
-def _new_processing(day: date, rng: np.random.Generator) -> tuple[str, bool]:
+def new_processing(day: date, rng: np.random.Generator) -> tuple[str, bool]:
     """Baseline, and whether the provider removed the offset; some days are processed anew: the date tells nothing."""
-    old, anew = day < _OFFSET_SINCE, rng.random()
     baseline = baseline_of(day)
-    if anew < (0.35 if old else 0.10):  # assumed
-        baseline = "05.00" if old else "05.10"
+    if rng.random() < _share_anew(day):
+        baseline = "05.00" if day < _OFFSET_SINCE else "05.10"
     return baseline, bool(rng.random() < 0.5 and baseline >= "04.00")
 
 
-def _is_refined(baseline: str, day: date) -> bool:
+def _share_anew(day: date) -> float:
+    """Share of a day's products that are processed anew. assumed."""
+    return 0.35 if day < _OFFSET_SINCE else 0.10
+
+
+def refined_share(day: date) -> float:
+    """Share of a day's products that were placed by the Global Reference Image, as `is_refined` says of each."""
+    return 1.0 if day >= _REFINED_SINCE else _share_anew(day)
+
+
+def is_refined(baseline: str, day: date) -> bool:
     """Whether a product was placed by the Global Reference Image: new ones, and what was processed anew."""
     return day >= _REFINED_SINCE or baseline >= "05.00"
 

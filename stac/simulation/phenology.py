@@ -1,7 +1,8 @@
 """The seasons: how green every cover is on a day in each biome, in wet years and in dry ones.
 
-Method: a double logistic curve of the year (Beck et al. 2006, https://doi.org/10.1016/j.rse.2005.10.021) with a linear
-decline through the summer (Elmore et al. 2012, https://doi.org/10.1111/j.1365-2486.2011.02521.x).
+Method: a double logistic curve of the year (Beck et al. 2006, https://doi.org/10.1016/j.rse.2005.10.021) with a decline
+through the summer (Elmore et al. 2012, https://doi.org/10.1111/j.1365-2486.2011.02521.x: linear; assumed: with the
+power 1.5 of the time, as forest in the Romanian series of bench/realism_time.py keeps its June until mid August).
 
 Dates are of the order of these sources, days of a northern year (a southern biome is shifted by half a year):
 
@@ -23,7 +24,7 @@ assumed: shrubs, wetlands, gardens and water by judgement between those; drought
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +51,12 @@ from .covers import (
     WATER,
     WETLAND,
 )
-from .crops import CLIMATES, SOIL_OF, Days, Moment, Weather, dampness, field_looks, soften
+from .crops import CLIMATES, SOIL_OF, Days, Moment, dampness, field_looks
 from .ground import Fields
 from .season import Season
 from .spectra import COVER_POOR, COVER_RICH, EAGER, GRAIN, SOIL_SPECTRA, STATE_SPECTRA, WET_SOIL
+from .steps import soften
+from .years import AVERAGE, Weather, Years, weather
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,8 @@ class Curve:
 _ALWAYS = Curve(0.9, 1.0, 100, 60, 300, 60)
 _CURVES: dict[str, dict[int, Curve]] = {
     "mediterranean": {
-        CONIFER: Curve(0.5, 1.0, 85, 70, 305, 80, 0.15),
-        BROADLEAF: Curve(0.08, 1.0, 88, 34, 308, 46, 0.22),
+        CONIFER: Curve(0.35, 1.0, 85, 70, 305, 80, 0.15),
+        BROADLEAF: Curve(0.08, 1.0, 88, 34, 308, 46, 0.3),
         SHRUB: Curve(0.15, 1.0, 30, 80, 182, 85),
         GRASS: Curve(0.0, 1.0, 334, 46, 128, 44),
         RIPARIAN: Curve(0.05, 1.0, 84, 34, 312, 40, 0.1),
@@ -88,8 +91,8 @@ _CURVES: dict[str, dict[int, Curve]] = {
         GARDEN: Curve(0.4, 1.0, 60, 70, 320, 70, 0.1),
     },
     "temperate": {
-        CONIFER: Curve(0.22, 1.0, 105, 62, 300, 70),
-        BROADLEAF: Curve(0.0, 1.0, 119, 26, 292, 36, 0.16),
+        CONIFER: Curve(0.22, 1.0, 105, 62, 300, 70, 0.08),
+        BROADLEAF: Curve(0.0, 1.0, 117, 26, 290, 30, 0.22),
         SHRUB: Curve(0.2, 0.95, 110, 45, 294, 55, 0.1),
         GRASS: Curve(0.25, 1.0, 90, 48, 318, 60, 0.16),
         RIPARIAN: Curve(0.0, 1.0, 112, 30, 298, 40, 0.1),
@@ -181,8 +184,6 @@ _DRY_LIMITED = ("mediterranean", "rainforest", "savanna", "desert")
 # How much of the greenness a drought takes. Order after Buras et al. 2020.
 _THIRST: dict[int, float] = {GRASS: 0.34, GARDEN: 0.15, SHRUB: 0.22, WETLAND: 0.15, BROADLEAF: 0.1, CONIFER: 0.1,
                              RIPARIAN: 0.05, RAINFOREST: 0.12}  # fmt: skip
-# The day of the northern year on which one growing season hands over to the next, when little is green or all is.
-_HANDOVER: dict[str, float] = {"mediterranean": 250, "desert": 235, "savanna": 75, "rainforest": 60}
 
 
 def level(curve: Curve, day: Days | float) -> Days:
@@ -200,55 +201,32 @@ def level(curve: Curve, day: Days | float) -> Days:
     offset = np.mod(np.asarray(day, dtype=np.float64) - middle + 182.5, 365.0) - 182.5  # from the middle of the season
     up = 1 / (1 + np.exp(-4.394 / curve.rise_days * (offset + length / 2)))  # ln 81: from a tenth to nine tenths
     down = 1 / (1 + np.exp(4.394 / curve.fall_days * (offset - length / 2)))
-    lost = curve.fade * np.clip((offset + length / 2 - 20) / max(length - 20, 1.0), 0.0, 1.0)
+    part = np.clip((offset + length / 2 - 20) / max(length - 20, 1.0), 0.0, 1.0)
+    lost = curve.fade * part * np.sqrt(part)
     shape: Days = curve.low + (curve.high - curve.low) * np.maximum(up + down - 1, 0.0) * (1 - lost)
     return shape
 
 
-def weather(biome: Biome, day: float, year: int) -> Weather:
-    """The growing season's anomaly: wet or dry, warm or cold, the same for every area of a biome.
-
-    Years follow one another as multiples of the golden ratio do: irregular, yet any four hold a dry one and a wet one
-    (no chance is drawn, so that two areas of one region agree).
-
-    Args:
-        biome: The biome.
-        day: Northern day of the year, 1 to 366.
-        year: Growing year, may be negative.
-    """
-    turn = _HANDOVER.get(biome.name, 12.0)
-    part = float(soften(day, turn - 30, 60))
-    if turn < 30:  # the handover reaches back into December
-        part = float(soften(day, 0, 40))
-    old, new = _anomaly(biome.name, year - 1), _anomaly(biome.name, year)
-    return Weather(*(a + part * (b - a) for a, b in zip(old, new, strict=True)))
-
-
-def _anomaly(name: str, year: int) -> tuple[float, float]:
-    """Wet and warm, -1 to 1, of the season that ends most of its growth in a year."""
-    place = 0.29 * sorted(_CURVES).index(name)
-    wet = (0.6180339887498949 * (year + 1) + place) % 1.0
-    warm = (0.7548776662466927 * (year + 1) + 2 * place) % 1.0  # plastic number: independent of the first
-    return 2 * wet - 1, 2 * warm - 1
-
-
 def _shifted(cover: int, curve: Curve, biome: Biome, sky: Weather) -> Curve:
-    """A curve as this season has it."""
+    """A curve as this season has it.
+
+    assumed: where warmth makes the season, it begins up to 14 days early or late (spread 7) and ends up to 14; where
+    rain makes it, up to 27 and 27 for grass, less for trees; the former as real forest of six years does
+    (bench/realism_time.py).
+    """
     thirst = _THIRST.get(cover, 0.0)
     rain = thirst * sky.wet if sky.wet < 0 else 0.3 * thirst * sky.wet
-    dates = min(thirst / 0.2, 1.5)  # grass follows rain more than trees
     if biome.name in _DRY_LIMITED:
-        rise, fall = curve.rise - 10 * dates * sky.wet, curve.fall + 12 * dates * sky.wet
+        dates = min(thirst / 0.2, 1.5)  # grass follows rain more than trees
+        rise = curve.rise - dates * (8 * sky.wet + 10 * sky.early)
+        fall = curve.fall + dates * (12 * sky.wet + 6 * sky.late)
         high = curve.high * (1 + (2.4 if biome.name == "desert" else 0.9) * rain)
-        return Curve(
-            curve.low, min(max(high, curve.low), 1.0), rise, curve.rise_days, fall, curve.fall_days, curve.fade
-        )
-    rise, fall = curve.rise - 9 * sky.warm, curve.fall + 4 * sky.wet
+        return replace(curve, high=min(max(high, curve.low), 1.0), rise=rise, fall=fall)
     fade = min(max(curve.fade - 1.6 * rain, 0.0), 0.85)
-    return Curve(curve.low, curve.high, rise, curve.rise_days, fall, curve.fall_days, fade)
+    return replace(curve, rise=curve.rise - 14 * sky.early, fall=curve.fall + 10 * sky.late + 4 * sky.wet, fade=fade)
 
 
-def new_season(biome: Biome, day: int, year: int, fields: Fields) -> Season:
+def new_season(biome: Biome, day: int, year: int, fields: Fields, years: Years = AVERAGE) -> Season:
     """How everything looks on a day.
 
     Args:
@@ -256,6 +234,7 @@ def new_season(biome: Biome, day: int, year: int, fields: Fields) -> Season:
         day: Day of the year, 1 to 366.
         year: Year, 0 for the archive's first.
         fields: The fields, N of them; their numbers follow the covers'.
+        years: The weather of the area's years.
 
     Returns:
         The season of len(COVERS) + N covers and fields.
@@ -268,11 +247,11 @@ def new_season(biome: Biome, day: int, year: int, fields: Fields) -> Season:
             f"day {day} of year {year}", "a day from 1 to 366 and a year from 0", "count days from 1 January"
         )
     north, season_year = (day, year) if not biome.south else (day - 183, year) if day > 183 else (day + 182, year - 1)
-    now = Moment(float(north), season_year, weather(biome, north, season_year))
+    now = Moment(float(north), season_year, weather(years, biome, north, season_year))
     curves = {c: _shifted(c, curve, biome, now.weather) for c, curve in _CURVES[biome.name].items()}
     green = np.zeros(len(COVERS))
     for cover in (CONIFER, BROADLEAF, RAINFOREST, SHRUB, GRASS, RIPARIAN, WETLAND, GARDEN):
-        green[cover] = float(level(curves.get(cover, _ALWAYS), now.day))
+        green[cover] = float(level(curves.get(cover, _ALWAYS), now.day)) * _lush(cover, now)
     damp = dampness(CLIMATES[biome.name], now.day, now.weather)
     sprout = float(level(curves[BARE], now.day)) if BARE in curves else 0.75 * damp
     green[[BARE, ROCK, GRAVEL, TRACK]] = sprout, 0.6 * sprout, 0.5 * sprout, 0.6 * green[GRASS]
@@ -281,7 +260,8 @@ def new_season(biome: Biome, day: int, year: int, fields: Fields) -> Season:
     for cover, curve in zip((RIVER, WATER, SEA), _WATERS[CLIMATES[biome.name]], strict=True):
         green[cover] = float(level(curve, now.day))
     poor, rich = _cover_spectra(biome, now, curves)
-    field_poor, field_rich, field_green = field_looks(biome.name, fields, now, lambda d: level(curves[GRASS], d))
+    lush = _lush(GRASS, now)
+    field_poor, field_rich, field_green = field_looks(biome.name, fields, now, lambda d: lush * level(curves[GRASS], d))
     count = fields.late.size
     return Season(
         np.concatenate([poor, field_poor]),
@@ -290,6 +270,11 @@ def new_season(biome: Biome, day: int, year: int, fields: Fields) -> Season:
         np.concatenate([EAGER, np.full(count, 0.06, dtype=np.float32)]),  # assumed: a field's soil is fairly even
         np.concatenate([GRAIN, np.full(count, 0.035, dtype=np.float32)]),
     )
+
+
+def _lush(cover: int, now: Moment) -> float:
+    """Factor of the last weeks' weather on the greenness. assumed: 0.1 for grass (its spread), 0.03 for forest."""
+    return 1 + 0.3 * _THIRST[cover] * now.weather.wander
 
 
 def _cover_spectra(
@@ -305,18 +290,28 @@ def _cover_spectra(
     if biome.name == "desert":  # shrubs stand far apart
         poor[SHRUB] += np.float32(0.62) * (soil - poor[SHRUB])
         poor[GRASS] = STATE_SPECTRA["old grass"]
+    if biome.name == "savanna":  # dry grass below
+        for cover in (BROADLEAF, SHRUB):
+            poor[cover] += np.float32(0.35) * (STATE_SPECTRA["old grass"] - poor[cover])
     if biome.name not in _DRY_LIMITED:
-        grass = curves[GRASS]
-        cold = np.float32(1 - soften(now.day, grass.rise, 40) * (1 - soften(now.day, grass.fall - 55, 45)))
-        straw = np.float32(0.55 if biome.name == "cropland" else 0.15)
-        winter = STATE_SPECTRA["winter grass"] + straw * (poor[GRASS] - STATE_SPECTRA["winter grass"])
-        poor[GRASS] += cold * (winter - poor[GRASS])
-        poor[SHRUB] += cold * np.float32(0.5) * (STATE_SPECTRA["moist litter"] - poor[SHRUB])
-        for cover in (BROADLEAF, RIPARIAN):
-            fall = curves[cover].fall
-            leaves = np.float32(soften(now.day, fall - 34, 20) * (1 - soften(now.day, fall + 6, 24)))
-            poor[cover] += leaves * (STATE_SPECTRA["autumn leaves"] - poor[cover])
+        _turn_cold(biome, now.day, curves, poor)
     wet = np.float32(1) + np.float32(0.6) * damp * (WET_SOIL - np.float32(1))
     for cover in (BARE, TRACK, SAND, GRAVEL):
         poor[cover] *= wet
     return poor, rich
+
+
+def _turn_cold(biome: Biome, day: float, curves: dict[int, Curve], poor: NDArray[np.float32]) -> None:
+    """What autumn and winter make of grass, shrubs and leaves, in `poor` (covers, 10)."""
+    grass = curves[GRASS]
+    cold = np.float32(1 - soften(day, grass.rise, 40) * (1 - soften(day, grass.fall - 55, 45)))
+    straw = np.float32(0.55 if biome.name in ("cropland", "boreal") else 0.15)
+    winter = STATE_SPECTRA["winter grass"] + straw * (poor[GRASS] - STATE_SPECTRA["winter grass"])
+    poor[GRASS] += cold * (winter - poor[GRASS])
+    poor[SHRUB] += cold * np.float32(0.5) * (STATE_SPECTRA["moist litter"] - poor[SHRUB])
+    for cover in (BROADLEAF, RIPARIAN):
+        rise, fall = curves[cover].rise, curves[cover].fall
+        leaves = np.float32(soften(day, fall - 34, 20) * (1 - soften(day, fall + 6, 24)))
+        litter = np.float32(0.6 * max(float(soften(day, fall + 10, 60)), 1 - float(soften(day, rise, 40))))
+        poor[cover] += leaves * (STATE_SPECTRA["autumn leaves"] - poor[cover])
+        poor[cover] += litter * (STATE_SPECTRA["moist litter"] - poor[cover])  # pressed and bleached until spring

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .ground import Field, Relief
-from .noise import blur, new_noise, sample, smooth_step
+from .noise import blur, new_noise, sample
+from .steps import smooth_step
 
 CELL = 4
 """Pixels a side of a cell in which water is routed (40 m): fine enough for gullies, coarse enough to be quick."""

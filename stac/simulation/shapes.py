@@ -32,16 +32,16 @@ CLEARANCE = 16
 
 SIZES: dict[str, tuple[float, float, float]] = {
     "wildfire": (30, 600, 0.030),
-    "road": (5, 50, 0.004),
+    "road": (2.5, 28, 0.0022),
     "clear_cut": (3, 30, 0.004),
-    "logging": (30, 150, 0.014),
+    "logging": (14, 150, 0.014),
     "urban": (8, 60, 0.008),
-    "solar_farm": (20, 80, 0.008),
+    "solar_farm": (10, 80, 0.008),
     "reservoir_fill": (10, 150, 0.014),
     "reservoir_drain": (4, 600, 1.0),
     "flood": (20, 250, 0.018),
-    "landslide": (1, 12, 0.002),
-    "mine": (15, 80, 0.010),
+    "landslide": (1.5, 12, 0.002),
+    "mine": (6, 80, 0.009),
 }
 """Class → smallest and largest size, hectares, and the largest part of the ground that one event may take.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .covers import ASPHALT
 from .covers import TRACK as FARM_TRACK
 from .ground import Field
 from .noise import blur
@@ -18,7 +19,9 @@ _PANEL, _TRACK = 0, 1
 
 
 def new_quarter(survey: Survey, rng: np.random.Generator) -> Shape | None:
-    """A new quarter beside a town. Zones: 0 to 2 roofs (light, dark, tile), 3 street, 4 yard.
+    """A new quarter beside a town: houses, or halls on paved yards.
+
+    Zones: 0 to 2 roofs (light, dark, tile), 3 street, 4 yard.
 
     Streets come first, farther from the town later; houses follow plot by plot.
     """
@@ -51,7 +54,8 @@ def new_quarter(survey: Survey, rng: np.random.Generator) -> Shape | None:
 def _edge_of_town(survey: Survey, rng: np.random.Generator) -> tuple[int, int] | None:
     """A free place a few pixels outside a town, or beside a road where there is no town."""
     if "edge of town" not in survey.spots:
-        town = blur(survey.built.astype(np.float32), 3, 1) > 0.4
+        houses = survey.built & (survey.ground.cover != ASPHALT)
+        town = blur(houses.astype(np.float32), 3, 1) > 0.25
         town = town if town.any() else survey.road
         survey.spots["town"] = np.flatnonzero(town)
         if town.any():
@@ -96,23 +100,26 @@ def _streets_and_plots(
         half: Half the quarter's size along u and v, pixels; whole blocks are built, so that it comes out ragged.
         rng: Where chance comes from.
     """
-    deep, long = float(rng.uniform(5.5, 8)), float(rng.uniform(9, 15))
+    halls = rng.random() < 0.3  # assumed: three quarters in ten are for trade and storage
+    scale = 1.8 if halls else 1.0
+    deep, long = scale * float(rng.uniform(5.5, 8)), scale * float(rng.uniform(9, 15))
     i, j = np.floor(u / long).astype(int), np.floor(v / deep).astype(int)
     middle_u, middle_v = ((i + 0.5) * long - half[0]) / half[0], (j + 0.5) * deep / half[1]
     i, j = i - i.min(), j - j.min()
     blocks = (int(i.max()) + 1, int(j.max()) + 1)
     site = np.maximum(np.abs(middle_u), np.abs(middle_v)) + 0.25 * rng.standard_normal(blocks)[i, j] < 1
-    main = int(rng.integers(0, _ROOFS))
+    main = int(rng.random() < 0.25) if halls else int(rng.integers(0, _ROOFS))
     roof = np.where(rng.random(blocks) < 0.72, main, rng.integers(0, _ROOFS, blocks))[i, j]
     sort = rng.random(blocks)[i, j]
     gone = rng.random(u.shape)
     from_u, from_v = u / long - np.floor(u / long), v / deep - np.floor(v / deep)
     middle = (np.abs(from_u - 0.5) < 0.30) & (np.abs(from_v - 0.5) < 0.28)
-    house = np.where(sort < 0.16, middle, gone < 0.46)
+    house = np.where(sort < (1.0 if halls else 0.16), middle, gone < 0.5)
     house &= sort < 0.9
     street = np.minimum(np.minimum(from_u, 1 - from_u) * long, np.minimum(from_v, 1 - from_v) * deep) < 0.55
-    zone = np.where(street, _STREET, np.where(house, roof, _YARD)).astype(np.uint8)
-    tight = np.where(sort < 0.16, 0.95, 0.55 + 0.4 * rng.random(u.shape))
+    paved = street | (halls & (sort < 0.75))
+    zone = np.where(street, _STREET, np.where(house, roof, np.where(paved, _STREET, _YARD))).astype(np.uint8)
+    tight = np.where(middle & (halls | (sort < 0.16)), 0.97, 0.6 + 0.4 * rng.random(u.shape))
     strength = np.where(street, 0.85, np.where(house, tight, np.where(sort < 0.9, 0.6, 0.35)))
     late = 0.22 * rng.random(blocks)[i, j] + np.where(street, 0, 0.06 + 0.12 * rng.random(u.shape))
     return site, strength.astype(np.float32), late, zone
@@ -147,7 +154,8 @@ def new_solar_farm(survey: Survey, rng: np.random.Generator) -> Shape | None:
     track = (np.minimum(from_u, 1 - from_u) * long < 0.5) | (np.minimum(from_v, 1 - from_v) * deep < 0.5)
     rim = site & ~ndimage.binary_erosion(site)
     zone = np.where(track | rim, _TRACK, _PANEL).astype(np.uint8)
-    strength = np.where(site & free, np.where(rim, 0.75, 0.95), 0).astype(np.float32)
+    free &= ndimage.binary_opening(site & free, iterations=2)
+    strength = np.where(site & free, np.where(rim | track, 0.7, 0.96), 0).astype(np.float32)
     columns = max(float(i[site].max()), 1.0) + 1
     onset = (i + 0.8 * np.clip(from_v * 0.3 + 0.7 * (v + half[1]) / (2 * half[1]), 0, 1)) / columns
     return survey.finish(box, (strength, onset.astype(np.float32), zone), site)

@@ -1,4 +1,4 @@
-"""Where the ground itself moves: landslides, and mines that dig and heap."""
+"""Where slopes give way: landslides, alone or many of one storm."""
 
 from __future__ import annotations
 
@@ -9,81 +9,117 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .ground import Field
-from .noise import blur, new_noise
-from .shapes import Box, Shape, Survey, along, axes, largest
+from .noise import new_noise
+from .shapes import Mask, Shape, Survey, along
 
-_PIT, _SPOIL, _POND = 0, 1, 2
+_SCAR, _DEPOSIT = 0, 1
+
+_STEEP = 0.25
+"""Least slope on which ground breaks loose, metres per metre. assumed: 14 degrees, below which earth seldom slides."""
+
+_RIDGE = 45
+"""Pixels that are climbed at most from a steep place towards the ridge above it, where a slide begins. assumed."""
 
 
 def new_landslide(survey: Survey, rng: np.random.Generator) -> Shape | None:
-    """Scars down steep slopes with fans of debris, one or several of one storm. Zones: 0 scar, 1 deposit."""
+    """Long tongues down steep slopes, one or several of one storm. Zones: 0 scar, 1 deposit.
+
+    Each begins narrow below a ridge, widens on its way down the fall line and runs out on the floor of the valley.
+    """
     goal = survey.goal("landslide", rng)
-    slope = survey.slope
-    if "steep" not in survey.spots:
-        bound = max(0.25, float(np.quantile(slope, 0.85)))
-        survey.pick("steep", (slope > bound) & ~survey.water & ~survey.built, rng)
-    spot = survey.pick("steep", None, rng)
+    spot = _steep_spot(survey, rng)
     if spot is None:
         return None
-    many = 1 if goal < 200 or rng.random() < 0.45 else int(rng.integers(2, 3 + int(goal / 120)))
-    box = survey.box(spot, (0 if many == 1 else 34) + 2.2 * math.sqrt(goal) + 20)
+    many = 1 if goal < 250 or (goal < 600 and rng.random() < 0.4) else int(rng.integers(2, 3 + int(goal / 160)))
+    box = survey.box(spot, (0 if many == 1 else 30) + 3.2 * math.sqrt(goal) + 24)
     height = ndimage.gaussian_filter(survey.ground.relief.height[box].astype(np.float64), 1.5)
-    steep = slope[box] > max(0.22, 0.75 * float(slope[spot]))
-    steep &= ~survey.taken[box] & ~survey.water[box]
-    crowns = _crowns(steep, (spot[0] - box[0].start, spot[1] - box[1].start), many, rng)
-    parts = rng.dirichlet(np.full(len(crowns), 2.0)) * goal if len(crowns) > 1 else np.array([goal])
-    strength, onset = np.zeros(height.shape, np.float32), np.zeros(height.shape, np.float32)
-    zone = np.zeros(height.shape, np.uint8)
-    for crown, size in zip(crowns, parts.tolist(), strict=True):
-        _slide(height, crown, size, (strength, onset, zone), rng)
-    strength[survey.water[box] | survey.taken[box]] = 0
+    free = ~survey.taken[box] & ~survey.water[box] & ~survey.built[box]
+    steep = free & (survey.slope[box] > max(_STEEP, 0.75 * float(survey.slope[spot])))
+    green = steep & survey.forest[box]
+    steep = green if np.count_nonzero(green) > 40 else steep
+    places = _places(steep, (spot[0] - box[0].start, spot[1] - box[1].start), many, rng)
+    parts = rng.dirichlet(np.full(len(places), 2.0)) * goal if len(places) > 1 else np.array([goal])
+    layers = np.zeros(height.shape, np.float32), np.zeros(height.shape, np.float32), np.zeros(height.shape, np.uint8)
+    for place, size in zip(places, parts.tolist(), strict=True):
+        _slide(height, survey.slope[box], ascent(height, place, _RIDGE), size, layers, rng)
+    strength, onset, zone = layers
+    strength[~free] = 0
     low, most = survey.limits("landslide")
     if not max(low, 0.5 * goal) <= np.count_nonzero(strength > 0.3) <= 1.15 * most:
         return None
     return survey.finish(box, (strength, onset, zone))
 
 
-def _crowns(
-    steep: NDArray[np.bool_], first: tuple[int, int], many: int, rng: np.random.Generator
-) -> list[tuple[int, int]]:
-    """Places where slides break loose: the first, and others at least nine pixels from each other."""
-    crowns = [first]
-    places = np.argwhere(steep)
-    for row, col in rng.permutation(places)[:200].tolist():
-        if len(crowns) == many:
+def _steep_spot(survey: Survey, rng: np.random.Generator) -> tuple[int, int] | None:
+    """A free steep place: in forest, where there is enough of it, for bare scars are few among rocks."""
+    if "steep" not in survey.spots:
+        slope = survey.slope
+        steep = (slope > max(_STEEP, float(np.quantile(slope, 0.85)))) & ~survey.water & ~survey.built
+        green = (slope > _STEEP + 0.05) & survey.forest
+        survey.pick("steep", green if np.count_nonzero(green) > 400 else steep, rng)
+    return survey.pick("steep", None, rng)
+
+
+def _places(steep: Mask, first: tuple[int, int], many: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Steep places that give way: the first, and others at least nine pixels from each other."""
+    found = [first]
+    for row, col in rng.permutation(np.argwhere(steep))[:200].tolist():
+        if len(found) == many:
             break
-        if 4 < row < steep.shape[0] - 5 and min(math.hypot(row - a, col - b) for a, b in crowns) > 9:
-            crowns.append((row, col))
-    return crowns
+        if 4 < row < steep.shape[0] - 5 and min(math.hypot(row - a, col - b) for a, b in found) > 9:
+            found.append((row, col))
+    return found
 
 
 def _slide(
     height: NDArray[np.float64],
+    slope: Field,
     crown: tuple[int, int],
     size: float,
     layers: tuple[Field, Field, NDArray[np.uint8]],
     rng: np.random.Generator,
 ) -> None:
     """Draw one slide of about `size` pixels into strength, onset and zone, in place; nothing where it is too short."""
-    slim = float(rng.uniform(4, 8))
-    length, half = math.sqrt(size * slim), math.sqrt(size / slim) / 2
-    line = descent(height, crown, length)
-    if len(line) < 5:
+    slim = float(rng.uniform(6, 13))
+    line = descent(height, crown, math.sqrt(size * slim))
+    if len(line) < 12:
         return
+    half = min(max(0.5 * size / len(line), 0.9), 0.11 * len(line), 5.0)
     whole = slice(0, height.shape[0]), slice(0, height.shape[1])
-    reach = 2.2 * half + 2
-    away, place = along(line, whole, reach)
-    end = max(float(place.max()), 1.0)
-    part = place / end
-    foot = float(rng.uniform(0.68, 0.8))
-    width = np.where(part < foot, half * (0.55 + 0.55 * part / foot), half * (1.1 + 0.6 * (part - foot) / (1 - foot)))
-    width = np.maximum(width * np.exp(0.12 * new_noise(height.shape, rng, 1.8, 16, 3).astype(np.float64)), 0.6)
+    away, place = along(line, whole, 2.2 * half + 2)
+    part = place / max(float(place.max()), 1.0)
+    at = np.clip(np.rint(line), 0, np.array(height.shape) - 1).astype(np.intp)
+    level = np.flatnonzero(slope[at[:, 0], at[:, 1]] < 0.18)  # where the debris comes to rest
+    foot = float(np.clip(level[level > 0.5 * len(line)].min(initial=len(line)) / len(line), 0.6, 0.85))
+    tongue = half * (0.35 + 0.85 * np.clip(part / foot, 0, 1))
+    width = np.where(part < foot, tongue, half * (1.2 + 0.6 * np.sin(np.pi * (part - foot) / (1 - foot))))
+    width = np.maximum(width * np.exp(0.16 * new_noise(height.shape, rng, 1.8, 16, 3).astype(np.float64)), 0.6)
     here = np.clip(width + 0.5 - away, 0, 1)
     here[here < 0.2] = 0
     strength, onset, zone = layers
     new = here > strength
     strength[new], onset[new] = here[new], part[new]
-    zone[new] = (part > foot)[new]
+    zone[new] = np.where(part > foot, _DEPOSIT, _SCAR)[new]
+
+
+def ascent(height: NDArray[np.float64], place: tuple[int, int], reach: int) -> tuple[int, int]:
+    """The place `reach` steps at most up the slope from another, below the ridge or where the ground is less steep.
+
+    Args:
+        height: (h, w), metres.
+        place: Row and column in it.
+        reach: Steps of one pixel, also diagonal.
+    """
+    row, col = place
+    for _ in range(reach):
+        if not (3 <= row < height.shape[0] - 4 and 3 <= col < height.shape[1] - 4):
+            break
+        around = height[row - 1 : row + 2, col - 1 : col + 2]
+        up, right = divmod(int(np.argmax(around)), 3)
+        if around[up, right] - height[row, col] < 10 * _STEEP:
+            break
+        row, col = row + up - 1, col + right - 1
+    return row, col
 
 
 def descent(height: NDArray[np.float64], crown: tuple[int, int], length: float) -> NDArray[np.float64]:
@@ -107,81 +143,3 @@ def descent(height: NDArray[np.float64], crown: tuple[int, int], length: float) 
         row, col = row + aim[0], col + aim[1]
         line.append((row, col))
     return np.array(line)
-
-
-def new_mine(survey: Survey, rng: np.random.Generator) -> Shape | None:
-    """An open pit that grows outwards, heaps of spoil beside it, a pond. Zones: 0 pit, 1 spoil, 2 pond."""
-    goal = survey.goal("mine", rng)
-    if "wild" not in survey.spots:
-        wild = ~survey.field & ~survey.water & ~survey.built & ~survey.road & (survey.slope < 0.6)
-        wild &= blur(wild.astype(np.float32), 10, 1) > 0.85
-        near = wild & (survey.road_distance > 4) & (survey.road_distance < 40)
-        survey.pick("wild", near if near.sum() > 500 else wild, rng)
-    spot = survey.pick("wild", None, rng)
-    if spot is None:
-        return None
-    box = survey.box(spot, 1.9 * math.sqrt(goal) + 8)
-    shape = survey.taken[box].shape
-    wave = new_noise(shape, rng, 2.8, 50, 8).astype(np.float64)
-    pit_size = goal * float(rng.uniform(0.48, 0.62))
-    stretch, turn = float(rng.uniform(1.0, 1.6)), float(rng.uniform(0, np.pi))
-    u, v = axes(box, spot, turn)
-    a, b = math.sqrt(pit_size / np.pi * stretch), math.sqrt(pit_size / np.pi / stretch)
-    inner = np.hypot(u / a, v / b) + 0.10 * wave
-    pit = largest(inner < 1)
-    zone, onset, strength = np.full(shape, 255, np.uint8), np.zeros(shape), np.zeros(shape)
-    zone[pit], strength[pit] = _PIT, 1.0
-    onset[pit] = np.clip(inner, 0, 1)[pit]
-    _heap(survey, box, (spot, turn, a, b), goal - pit_size, (zone, onset, strength), rng)
-    dug = largest(ndimage.binary_opening(zone < 255, iterations=2))
-    site = ndimage.binary_fill_holes(ndimage.binary_closing(dug, iterations=2))
-    free = ~survey.taken[box] & ~survey.water[box] & ~survey.built[box]
-    site_size = np.count_nonzero(site)
-    low, most = survey.limits("mine")
-    changed = dug & free
-    rim = site[0].any() or site[-1].any() or site[:, 0].any() or site[:, -1].any()
-    if rim or (site & survey.taken[box]).any() or np.count_nonzero(site & free) < 0.93 * site_size:
-        return None
-    if not low <= np.count_nonzero(changed) <= 1.15 * most:
-        return None
-    strength = np.where(changed, strength, 0)
-    return survey.finish(box, (strength.astype(np.float32), onset.astype(np.float32), zone), site)
-
-
-def _heap(
-    survey: Survey,
-    box: Box,
-    pit: tuple[tuple[int, int], float, float, float],
-    size: float,
-    layers: tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]],
-    rng: np.random.Generator,
-) -> None:
-    """Add heaps of spoil around a pit and a pond beside them to zone, onset and strength, in place."""
-    spot, turn, a, b = pit
-    zone, onset, strength = layers
-    count = int(rng.integers(1, 4))
-    parts = rng.dirichlet(np.full(count, 3.0)) * size * 0.92
-    bearing = float(rng.uniform(0, 2 * np.pi))
-    for n, part in enumerate(parts.tolist()):
-        bearing += float(rng.uniform(0.8, 1.7)) if n else 0.0
-        radius = math.sqrt(part / np.pi)
-        far = _radius(bearing - turn, a, b) + 0.42 * radius
-        centre = spot[0] + far * math.sin(bearing), spot[1] + far * math.cos(bearing)
-        u, v = axes(box, centre, bearing + np.pi / 2)
-        wave = new_noise(zone.shape, rng, 2.6, 30, 7)
-        inner = np.hypot(u / (1.5 * radius), v / (0.78 * radius)) + 0.12 * wave
-        heap = (inner < 1) & (zone == 255)
-        zone[heap], strength[heap] = _SPOIL, 0.95
-        out = np.hypot(*(np.mgrid[box][k] - spot[k] for k in (0, 1))) / (far + radius)
-        onset[heap] = np.clip(0.15 + 0.25 * n / count + 0.6 * out, 0, 1)[heap]
-    bearing += float(rng.uniform(1.2, 2.2))
-    radius = max(1.6, math.sqrt(0.05 * size))
-    far = 0.45 * _radius(bearing - turn, a, b)
-    u, v = axes(box, (spot[0] + far * math.sin(bearing), spot[1] + far * math.cos(bearing)), bearing)
-    pond = (np.hypot(u / radius, v / (0.7 * radius)) < 1) & (zone != 255)
-    zone[pond], onset[pond], strength[pond] = _POND, 0.62, 1.0
-
-
-def _radius(bearing: float, a: float, b: float) -> float:
-    """Distance from an ellipse's centre to its rim, pixels."""
-    return a * b / math.hypot(b * math.cos(bearing), a * math.sin(bearing))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,16 +21,18 @@ class Shot:
     sky: str
     """One of `SKIES`."""
     haze: float
-    """Aerosol left after atmospheric correction: reflectance in B02, -0.004 (corrected too far) to 0.03 (thick)."""
+    """Aerosol left after atmospheric correction: reflectance in B02, -0.015 (corrected too far) to 0.03 (thick)."""
     snow_line: float
     """Height above which snow lies, metres; infinite for none."""
     level: float
     """Water level above its mean, metres: the tide, or the season of a lake."""
-    wind: float
-    """Direction towards which smoke and clouds drift, degrees clockwise from north."""
     sun_azimuth: float
     """Degrees clockwise from north."""
     sun_elevation: float
     """Degrees above the horizon."""
     shift: tuple[float, float]
     """Misregistration of this pass, pixels of 10 m down and right, each within ±0.5 (1.2 for old baselines)."""
+    laden_line: float = math.inf
+    """Height above which trees bear fresh snow, metres; infinite for none."""
+    ice: float = 0.0
+    """Thickness of the ice on lakes, cm."""

@@ -62,17 +62,17 @@ _POOR: dict[str, _Row] = {
     "water": (24, 27, 17, 15, 11, 11, 10, 9, 6, 5),  # W: clear lake
     "river": (60, 88, 82, 82, 46, 46, 36, 30, 10, 7),  # W: 30 to 60 mg/l of sediment
     "sea": (
-        19,
         22,
+        24,
+        21,
+        20,
         18,
-        17,
+        18,
+        18,
+        18,
+        16,
         15,
-        15,
-        15,
-        15,
-        13,
-        12,
-    ),  # W: clear shelf sea, and 0.01 of sun glint in all bands, as under light wind
+    ),  # W: clear shelf sea, and 0.015 of sun glint in all bands: a breeze
     "tidal flat": (68, 82, 94, 102, 108, 112, 114, 116, 90, 68),  # B wet silt; assumed: 0.05 to 0.15 in red
     "roof light": (389, 428, 441, 442, 445, 448, 456, 455, 430, 378),  # U bright membrane and metal; 0.25 to 0.55
     "roof dark": (113, 125, 137, 151, 169, 180, 189, 198, 240, 226),  # U bitumen, slate, gravel
@@ -96,7 +96,7 @@ _RICH: dict[str, _Row] = {
     "rock": (96, 122, 140, 158, 182, 196, 208, 216, 258, 220),  # as poor, with lichens and herbs: LAI 0.2
     "water": (26, 42, 26, 35, 19, 19, 15, 13, 7, 6),  # W: algae, 20 mg/m³ of chlorophyll: green, and a peak in B05
     "river": (38, 56, 40, 42, 22, 22, 17, 15, 8, 6),  # W: 5 to 15 mg/l of sediment, low water
-    "sea": (24, 30, 22, 21, 17, 17, 16, 15, 13, 12),  # W: plankton and some silt, with the glint
+    "sea": (24, 29, 23, 22, 19, 19, 18, 18, 16, 15),  # W: plankton and some silt, with the glint
     "tidal flat": (56, 74, 72, 92, 122, 132, 138, 140, 95, 68),  # as poor, with a film of diatoms
     "roof light": (389, 428, 441, 442, 445, 448, 456, 455, 430, 378),
     "roof dark": (113, 125, 137, 151, 169, 180, 189, 198, 240, 226),
@@ -111,7 +111,7 @@ _RICH: dict[str, _Row] = {
 # assumed: crowns and their shadows, roofs and tussocks spread most, water and closed swards least.
 _GRAIN: dict[str, float] = {
     "conifer": 0.14, "broadleaf": 0.13, "rainforest": 0.15, "shrub": 0.12, "grass": 0.06, "riparian": 0.13,
-    "wetland": 0.08, "bare soil": 0.05, "sand": 0.04, "rock": 0.12, "water": 0.03, "river": 0.04, "sea": 0.09,
+    "wetland": 0.08, "bare soil": 0.05, "sand": 0.04, "rock": 0.12, "water": 0.02, "river": 0.02, "sea": 0.16,
     "tidal flat": 0.05, "roof light": 0.22, "roof dark": 0.2, "roof tile": 0.18, "garden": 0.18, "asphalt": 0.07,
     "concrete": 0.09, "track": 0.06, "gravel": 0.09,
 }  # fmt: skip

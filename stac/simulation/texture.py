@@ -5,6 +5,9 @@ NumPy only. Each class of cover has its own noise, of zero mean and unit spread 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +18,10 @@ from .noise import new_noise
 WAVE = 4.6
 """Typical length of waves at sea, pixels. assumed, from the stripes of about 3 to 6 pixels in real chips; sun glint
 shows waves in Sentinel-2: Kudryavtsev et al. 2017, https://doi.org/10.1002/2016JC012425."""
+
+EVEN = 0.25
+"""Spread of tint and dryness on water, where land has 1. assumed: beyond its waves the open water of real chips is as
+even as the instrument's noise: its spectrum is flat from 320 to 60 m."""
 
 FOREST, BUILT_UP, FIELD, STILL, SALT, OPEN = range(6)
 """Classes of cover that share a texture."""
@@ -44,14 +51,41 @@ def new_texture(cover: NDArray[np.int16], kind: NDArray[np.uint8], rng: np.rando
     rows = _furrows(cover, rng)
     waves = new_waves(shape, rng, rng.uniform(0, np.pi), WAVE)
     calm = new_noise(shape, rng, 1.6, 50, 2)
+    loud = new_loudness(cover, 0.35, rng)
     return _put(
         kind,
-        {FOREST: crowns, BUILT_UP: rough, FIELD: 0.5 * rows + calm, STILL: calm, SALT: waves, OPEN: open_land},
+        {
+            FOREST: loud * crowns,
+            BUILT_UP: rough,
+            FIELD: loud * (0.5 * rows + calm),
+            STILL: calm,
+            SALT: waves,
+            OPEN: loud * open_land,
+        },
     )
 
 
+def new_loudness(cover: NDArray[np.int16], spread: float, rng: np.random.Generator) -> Field:
+    """How strong fine variation is here against elsewhere, (H, W), above 0: even and ragged stands, smooth fields.
+
+    assumed: in patches of 60 to 600 m and from field to field, towards how much more the fine variance of near infrared
+    differs between squares of 80 m in real chips than where it is equally strong.
+
+    Args:
+        cover: (H, W), covers' numbers.
+        spread: Of its logarithm.
+        rng: Where chance comes from.
+    """
+    patches = new_noise((cover.shape[0], cover.shape[1]), rng, 2.2, 60, 6).astype(np.float64)
+    fields = rng.standard_normal(max(int(cover.max()) - len(COVERS) + 1, 1))
+    own = np.where(cover < len(COVERS), patches, 0.6 * patches + 0.8 * fields[np.maximum(cover - len(COVERS), 0)])
+    return np.asarray(np.exp(spread * np.clip(own, -2.5, 2.5)), dtype=np.float32)
+
+
 def new_tint(kind: NDArray[np.uint8], stands: NDArray[np.float32], rng: np.random.Generator) -> Field:
-    """Broad variation within a cover, (H, W), zero mean and unit spread: ages of stands, soils of fields, currents.
+    """Broad variation within a cover, (H, W), of zero mean: ages of stands, soils of fields, currents.
+
+    Its spread is 1, and `EVEN` on water.
 
     Args:
         kind: (H, W), from `classes`.
@@ -72,23 +106,32 @@ def new_tint(kind: NDArray[np.uint8], stands: NDArray[np.float32], rng: np.rando
             SALT: broad,
             OPEN: 0.8 * soil + broad,
         },
+        spreads=_SPREADS,
     )
 
 
-def new_dryness(kind: NDArray[np.uint8], rng: np.random.Generator) -> Field:
-    """Differences in water content within a cover, (H, W), zero mean and unit spread, in patches and pixel by pixel.
+def new_dryness(cover: NDArray[np.int16], kind: NDArray[np.uint8], rng: np.random.Generator) -> Field:
+    """Differences in water content within a cover, (H, W), of zero mean, in patches and pixel by pixel.
+
+    Its spread is 1, and `EVEN` on water.
 
     Args:
+        cover: (H, W), covers' numbers.
         kind: (H, W), from `classes`.
         rng: Where chance comes from.
     """
     patches, fine = new_noise(kind.shape, rng, 2.0, 60, 4), new_noise(kind.shape, rng, 1.6, 16, 4)
-    mixed = patches + np.float32(0.8) * fine
-    return _put(kind, dict.fromkeys(np.unique(kind).tolist(), mixed))
+    mixed = patches + np.float32(0.8) * new_loudness(cover, 0.7, rng) * fine
+    return _put(kind, dict.fromkeys(np.unique(kind).tolist(), mixed), spreads=_SPREADS)
 
 
-def _put(kind: NDArray[np.uint8], parts: dict[int, NDArray[np.float32]]) -> Field:
-    """Each class's own field on its pixels, brought to zero mean and unit spread there."""
+_SPREADS = {STILL: EVEN, SALT: EVEN}
+
+
+def _put(
+    kind: NDArray[np.uint8], parts: dict[int, NDArray[np.float32]], spreads: Mapping[int, float] = MappingProxyType({})
+) -> Field:
+    """Each class's own field on its pixels, brought to zero mean there and to a spread of 1 or of its own."""
     out = np.zeros(kind.shape, dtype=np.float32)
     for number, field in parts.items():
         at = kind == number
@@ -96,7 +139,7 @@ def _put(kind: NDArray[np.uint8], parts: dict[int, NDArray[np.float32]]) -> Fiel
             continue
         values = field[at].astype(np.float64)
         spread = values.std()
-        out[at] = (values - values.mean()) / (spread if spread > 0 else 1.0)
+        out[at] = (values - values.mean()) * (spreads.get(number, 1.0) / (spread if spread > 0 else 1.0))
     return out
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 
 import array_api_compat as compat
@@ -20,12 +19,12 @@ from . import looks
 from .biomes import Biome
 from .change import Change
 from .classify import classify
-from .covers import BANDS, BANDS_20M, BROADLEAF, CONIFER, COVERS, RAINFOREST, RIPARIAN, SEA, WATER, WATERS
+from .covers import BANDS, BANDS_20M, COVERS, SEA, WATER, WATERS
 from .ground import Field, Ground
 from .light import lay_light, shade
 from .noise import new_noise
 from .optics import BLUR_20M, add_noise, blur_and_shift, reference, to_10m, to_20m, to_dn
-from .render import draw_ground, lay_changes, lay_flames, lay_snow, lay_water, per_image, smooth_step
+from .render import draw_ground, lay_changes, lay_flames, lay_ice, lay_snow, lay_water
 from .season import Season
 from .shot import Shot
 from .sky import (
@@ -38,14 +37,15 @@ from .sky import (
     cloud_tops,
     displace,
     lay_sky,
-    plume,
 )
+from .smoke import new_smoke
 from .spectra import MATERIAL_SPECTRA
 from .weather import (
     BANKS_WEIGHT,
     CIRRUS_OPACITY,
     CIRRUS_RIM,
     CIRRUS_SHARE,
+    CLEAR_SKIES,
     CLOUD_BASE,
     CLOUD_THICKNESS,
     COVERAGE,
@@ -54,10 +54,13 @@ from .weather import (
     LUMPS,
     MIXED_SKIES,
     NOISES,
-    SMOKE_DEPTH,
-    SMOKE_WIDTH,
     SOFTNESS,
+    VEIL_OPACITY,
+    VEIL_RIM,
+    VEIL_SHARE,
+    new_gains,
 )
+from .winter import frozen_part, hidden_by_cover, hide_snow
 
 BANDS_10M: tuple[str, ...] = ("B02", "B03", "B04", "B08")
 """Bands that are recorded at 10 m."""
@@ -65,16 +68,14 @@ BANDS_10M: tuple[str, ...] = ("B02", "B03", "B04", "B08")
 _FINE = tuple(BANDS.index(name) for name in BANDS_10M)
 _COARSE = tuple(BANDS.index(name) for name in BANDS_20M)
 
-# Snow hidden under trees, by cover. assumed: of the order of the viewable gap fraction of closed stands.
-_HIDDEN = {CONIFER: 0.6, BROADLEAF: 0.35, RAINFOREST: 0.7, RIPARIAN: 0.3, **dict.fromkeys(WATERS, 1.0)}
-
 WATER_KINDS = ("reservoir_fill", "flood")
 """Changes that lay a level surface over slopes."""
 
-BAND_SHIFT = 0.1
-"""Spread of the registration between bands, 10 m pixels.
+BAND_SHIFT = 0.03
+"""Spread of the registration of each band, 10 m pixels.
 
-Source: ESA's requirement for Sentinel-2: 0.3 pixels between bands at 99.7 % confidence (3 sigma)."""
+assumed: so that two bands of an image differ by 0.04, as B06 and B07, B07 and B8A, B08 and B8A do in real chips (their
+gradients regressed on each other); ESA requires 0.3 at 99.7 % confidence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +109,14 @@ def new_view(
     coarse = np.stack([to_20m(image[b]) for b in _COARSE])
     coarse = blur_and_shift(coarse, [down[b] / 2 for b in _COARSE], [right[b] / 2 for b in _COARSE], BLUR_20M)
     sky = new_sky(ground.shape, shot, rng)
-    smoke = _new_smoke(changes, ground.shape, shot, rng)
+    smoke = new_smoke(changes, ground.shape, shot.time.date(), rng)
     sky = sky if smoke is None else replace(sky, smoke=smoke)
     white, grey = MATERIAL_SPECTRA["cloud"], MATERIAL_SPECTRA["smoke"]
     lay_sky(coarse, _COARSE, sky, white, grey)
     lay_sky(fine, _FINE, sky.at_10m(), white, grey)
-    _record(fine, BANDS_10M, shot, rng)
-    _record(coarse, BANDS_20M, shot, rng)
+    gains = new_gains(rng.standard_normal(2 + len(BANDS), dtype=np.float32))
+    _record(fine, _FINE, gains, shot, rng)
+    _record(coarse, _COARSE, gains, shot, rng)
     half = (ground.shape[0] // 2, ground.shape[1] // 2)
     seen = np.empty((len(BANDS), *half), dtype=np.float32)
     for place, b in enumerate(_COARSE):
@@ -126,16 +128,14 @@ def new_view(
     return View(_whole(fine), _whole(coarse), np.asarray(scl, dtype=np.uint8))
 
 
-def _record(image: NDArray[np.float32], names: Sequence[str], shot: Shot, rng: np.random.Generator) -> None:
-    """Add what differs between passes and pixels: gain and noise, in place.
-
-    assumed: gains of a pass spread by 1.2 % together (the aerosol's estimate) and by 0.4 % by band.
-    """
-    gain = 1 + float(rng.normal(0, 0.012))
-    for place, name in enumerate(names):
-        image[place] *= gain * (1 + float(rng.normal(0, 0.004)))
+def _record(
+    image: NDArray[np.float32], bands: Sequence[int], gains: NDArray[np.float32], shot: Shot, rng: np.random.Generator
+) -> None:
+    """Add what differs between passes and pixels: gain (C,) and noise, in place."""
+    for place, b in enumerate(bands):
+        image[place] *= gains[b]
         noise = rng.standard_normal(image.shape[1:], dtype=np.float32)
-        add_noise(image[place], noise, *reference(name, shot.sun_elevation))
+        add_noise(image[place], noise, *reference(BANDS[b], shot.sun_elevation))
 
 
 def _whole(image: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -154,7 +154,10 @@ def _draw(
     _move_water(image, ground, season, biome, shot.level)
     east, north = ground.relief.east, ground.relief.north
     snowy = bool(np.isfinite(shot.snow_line))
-    hidden = _hidden(ground, biome, shot.snow_line) if snowy else None
+    frozen = frozen_part(ground.cover, shot.ice) if shot.ice > 0 else np.zeros(ground.shape, dtype=np.float32)
+    if shot.ice > 0:
+        lay_ice(image, frozen, MATERIAL_SPECTRA["snow"])
+    hidden = _hidden(ground, shot, frozen) if snowy else None
     for change in changes:
         age = (shot.time.date() - change.start).days
         if age < 0:
@@ -197,39 +200,16 @@ def _move_water(image: NDArray[np.float32], ground: Ground, season: Season, biom
     lay_water(image[:, *cut], ground.shore[cut], wet, level, level_water(water), MATERIAL_SPECTRA["mud"])
 
 
-def hidden_by_cover() -> Field:
-    """Part of a pixel whose snow is not seen, by cover, (len(COVERS),)."""
-    table = np.zeros(len(COVERS), dtype=np.float32)
-    for cover, part in _HIDDEN.items():
-        table[cover] = part
-    return table
-
-
-def frozen_lakes(height: Any, snow_line: Any) -> Any:
-    """How far lakes poleward of 55 degrees are frozen, (..., H, W), 0 to 1.
-
-    assumed: where they lie 100 to 300 m above the snow line.
-
-    Args:
-        height: (..., H, W), metres.
-        snow_line: Metres; a number, or (...).
-    """
-    return smooth_step(height - per_image(snow_line), 100.0, 300.0)
-
-
 def level_water(water: Any) -> Any:
     """Reflectance (..., C) of water that rises and falls. assumed: two fifths of it carry mud."""
     return 0.6 * water + 0.4 * compat.array_namespace(water).asarray(MATERIAL_SPECTRA["muddy water"])
 
 
-def _hidden(ground: Ground, biome: Biome, snow_line: float) -> Field:
+def _hidden(ground: Ground, shot: Shot, frozen: Field) -> Field:
     """Part of each pixel whose snow is not seen, a new array."""
     table = np.zeros(max(len(COVERS), int(ground.cover.max()) + 1), dtype=np.float32)
     table[: len(COVERS)] = hidden_by_cover()
-    hidden: Field = table[ground.cover]
-    if abs(biome.lat) > 55:
-        hidden -= np.where(ground.cover == WATER, frozen_lakes(ground.relief.height, snow_line), np.float32(0))
-    return hidden
+    return np.asarray(hide_snow(table[ground.cover], ground.relief.height, shot.laden_line, frozen), dtype=np.float32)
 
 
 def new_sky(shape: tuple[int, int], shot: Shot, rng: np.random.Generator) -> Sky:
@@ -243,6 +223,9 @@ def new_sky(shape: tuple[int, int], shot: Shot, rng: np.random.Generator) -> Sky
     if shot.sky == "cirrus" or (shot.sky in MIXED_SKIES and rng.random() < CIRRUS_SHARE):
         depth = float(rng.uniform(*CIRRUS_OPACITY))
         sky = replace(sky, cirrus=cirrus_opacity(_streaks(half, rng), float(rng.uniform(*CIRRUS_RIM)), depth))
+    elif shot.sky in CLEAR_SKIES and rng.random() < VEIL_SHARE:
+        depth = float(rng.uniform(*VEIL_OPACITY))
+        sky = replace(sky, cirrus=cirrus_opacity(_streaks(half, rng), float(rng.uniform(*VEIL_RIM)), depth))
     if shot.sky not in COVERAGE:
         return sky
     share = rng.uniform(*COVERAGE[shot.sky])
@@ -274,30 +257,3 @@ def _streaks(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     slant = np.rint(rng.uniform(-1, 1) * np.arange(w)).astype(np.int64)
     field: Field = long[(np.arange(h)[:, None] + slant) % h, np.arange(w)]
     return field
-
-
-def _new_smoke(changes: Sequence[Change], shape: tuple[int, int], shot: Shot, rng: np.random.Generator) -> Field | None:
-    """Smoke (H/2, W/2) of the fires that burn on the day; None where none does."""
-    day = shot.time.date()
-    fires = [change for change in changes if change.kind == "wildfire" and change.start <= day <= change.end]
-    if not fires:
-        return None
-    half = (shape[0] // 2, shape[1] // 2)
-    torn = new_noise(half, rng, *NOISES["torn"])
-    total = np.zeros(half, dtype=np.float32)
-    for fire in fires:
-        places = _burning(fire, day)
-        for turn in range(min(3, len(places))):
-            row, col = places[int(rng.integers(len(places)))]
-            density, width = float(rng.uniform(*SMOKE_DEPTH)), float(rng.uniform(*SMOKE_WIDTH))
-            puffs = displace(torn, 37 * turn, 91 * turn)
-            wind = shot.wind + float(rng.uniform(-6, 6))
-            total += plume(puffs, float(fire.top + row) / 2, float(fire.left + col) / 2, wind, density, width)
-    return total
-
-
-def _burning(fire: Change, day: date) -> NDArray[np.int64]:
-    """Rows and columns (N, 2), within the fire's window, of the pixels that burn on a day."""
-    age = np.float32((day - fire.start).days)
-    since = age - fire.onset * np.float32((fire.end - fire.start).days)
-    return np.argwhere((fire.strength > 0) & (since >= 0) & (since < 1.5))

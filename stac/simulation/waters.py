@@ -14,11 +14,15 @@ from scipy import ndimage
 
 from .covers import GRAVEL, RIPARIAN, RIVER, ROCK, SAND, SEA, TIDAL_FLAT, WATER, WETLAND
 from .ground import Field
-from .noise import blur, new_noise, smooth_step
+from .noise import blur, new_noise
 from .relief import CELL, Drainage, upstream
+from .steps import smooth_step
 
 DEEP, HIGH = -9.0, 7.0
 """Metres below and above the mean level past which the water line never goes. assumed: reservoirs draw down by less."""
+
+HIGHEST = 2.6
+"""Metres by which the level of a lake moves at most, either way: see `passes.water_level`."""
 
 DRY = np.int16(-1)
 """In `Waters.cover`: neither water nor its bank."""
@@ -159,7 +163,12 @@ def _draw_lakes(
     away = _signed(lake)
     kind = new_noise(shape, rng, 2.2, 120, 10).astype(np.float64)
     grade = np.clip(0.12 * np.exp(0.6 * kind) + 3.0 * blur(slope, 3, 1), 0.07, 0.9)
-    height = _bounded(away * grade)
+    # assumed: above the mean level the banks rise by 12 in 100 or more, for high water drowns no farmland; low water
+    # bares two fifths of the way to a lake's middle or less.
+    parts, count = ndimage.label(lake)
+    middle = np.concatenate(([1.0], -np.asarray(ndimage.minimum(away, parts, np.arange(1, count + 1)))))
+    bed = np.maximum(grade, HIGHEST / (0.4 * np.maximum(middle, 1.0))[parts])
+    height = _bounded(away * np.where(lake, bed, np.maximum(grade, 1.2)))
     rim = ~lake & (away < 14) & (cover != RIVER)
     shore[rim] = np.minimum(shore[rim], height[rim])
     shore[lake] = height[lake]

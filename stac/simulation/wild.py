@@ -27,9 +27,10 @@ from .covers import (
     WETLAND,
 )
 from .ground import Field, Relief
-from .noise import blur, new_noise, smooth_step
+from .noise import blur, new_noise
 from .parcels import Labels, means, outlines
 from .relief import steepness
+from .steps import smooth_step
 
 STEP = 4
 """Every fourth pixel is counted while shares are being met."""
