@@ -70,7 +70,7 @@ def archive_decides() -> Decided:
         biome = BIOMES[name]
         here = next(area for area in SIZES["benchmark"].areas if area.biome == name)
         plan = replace(SIZES["benchmark"], first=MIXED.first, last=MIXED.last)
-        for seed in range(10):
+        for seed in range(25):
             for o in plan_overpasses(here, biome, plan, np.random.default_rng([seed, ground])):
                 shot = o.shot
                 lines = shot.snow_line, shot.laden_line
@@ -84,7 +84,7 @@ def archive_decides() -> Decided:
 def stream_decides(mixed: SimulatedStream) -> Decided:
     rng = np.random.default_rng(0)
     country, almanac = mixed.country, mixed.almanac
-    place = np.stack([rng.integers(0, high, 400) for high in (len(country.biomes), 128, 128, 8)], axis=1)
+    place = np.stack([rng.integers(0, high, 1_000) for high in (len(country.biomes), 128, 128, 8)], axis=1)
     light = [np.flatnonzero(almanac.light[ground]) for ground in place[:, 0]]
     slots = np.stack([rng.choice(known, 24, replace=False) for known in light])
     shots = almanac.draw(place, slots, rng)
@@ -99,14 +99,14 @@ def test_both_faces_meet_the_same_skies_and_haze(archive_decides: Decided, strea
     for ground in range(len(MIXED.biomes)):
         one, two = (of(d, "sky", d.ground == ground) for d in (archive_decides, stream_decides))
         shares = [np.bincount(sky.astype(int), minlength=len(SKIES)) / len(sky) for sky in (one, two)]
-        error = 0.5 * np.sqrt(1 / len(one) + 1 / len(two))  # standard error of a difference between shares, at most
-        np.testing.assert_allclose(shares[0], shares[1], atol=3 * error)
+        # The stream draws from a stock of about 1,200 passes a ground: four standard errors of the difference.
+        np.testing.assert_allclose(shares[0], shares[1], atol=4 * np.sqrt(0.2 * (1 / len(one) + 1 / 1_200)))
     for hazy in (True, False):
         quantiles = [
             np.quantile(of(d, "haze", (d.sky == SKIES.index("hazy")) == hazy), (0.1, 0.5, 0.9))
             for d in (archive_decides, stream_decides)
         ]
-        np.testing.assert_allclose(quantiles[0], quantiles[1], atol=0.0012)
+        np.testing.assert_allclose(quantiles[0], quantiles[1], atol=0.0015)
 
 
 def test_both_faces_have_the_same_winters_and_the_same_polar_night(
