@@ -1,7 +1,8 @@
 """Planted events and real changes as pairs of dates, for the sheet of pictures (`event_sheet.py`).
 
-Which examples are shown: of each class the events of a middling size, those that differ most from their surroundings
-first. Of each event the two clear dates that lie nearest to each other in the year, so that the seasons do not show.
+Which examples are shown: of each class the largest under 400 ha, those that differ most from their surroundings first.
+Of each event the two clear dates that lie nearest to each other in the year, so that the seasons do not show; of fires
+and floods the first clear date after.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ CLEAR = 0.93
 """Least part of a window that is clear by SCL."""
 TRIED = 4
 """Clear dates on each side among which those nearest in the year are taken."""
-WAITS: dict[str, tuple[int, int]] = {"flood": (0, 30), "wildfire": (0, 90), "landslide": (0, 380)}
-"""Class → days after the end between which the later date lies; what is built is shown once it stands."""
+SOON = {"flood": 30, "wildfire": 90}
+"""Classes whose first clear date counts, for they fade → days after the end within which it lies."""
 WAIT = (20, 400)
+"""Days after the end between which the later date lies for the others: what is built is shown once it stands."""
 FIRES = ("5_INCIDENT_20240715", "CLEAR_20240626")
 CITIES = ("abudhabi", "beihai")
 Layers = Mapping[str, NDArray[np.float32]]
@@ -124,7 +126,7 @@ def _candidates(
     """Events to look at: under 400 ha the largest first, in turn from each area; then the larger ones."""
     ranked = sorted(rows, key=lambda row: (row[2]["area_ha"] >= 400, -row[2]["area_ha"]))
     turn: dict[str, int] = {}
-    order = []
+    order: list[tuple[int, int, tuple[Place, BaseGeometry, dict[str, Any]]]] = []
     for place, outline, says in ranked:
         turn[place.name] = turn.get(place.name, 0) + 1
         order.append((turn[place.name], len(order), (place, outline, says)))
@@ -140,12 +142,14 @@ def new_pair(skies: Skies, outline: BaseGeometry, says: dict[str, Any]) -> Pair 
     middle = shapely.Point((west + east) / 2, (south + north) / 2)
     block = window(middle.buffer(half), epsg, 0)
     start, end = date.fromisoformat(says["start"]), date.fromisoformat(says["end"])
-    least, most = WAITS.get(says["class"], WAIT)
+    soon = SOON.get(says["class"])
+    least, most = WAIT if soon is None else (0, soon)
     early = [day for day in sorted(days, reverse=True) if day < start and (start - day).days < 400]
     late = [day for day in sorted(days) if least <= (day - end).days <= most]
     before = skies.clear_days(block, early)
-    late.sort(key=lambda day: min((season_gap(day, other) for other in before), default=0))
-    after = skies.clear_days(block, late)
+    if soon is None:
+        late.sort(key=lambda day: min((season_gap(day, other) for other in before), default=0))
+    after = skies.clear_days(block, late)[: TRIED if soon is None else 1]
     if not before or not after:
         return None
     pair = min(((b, a) for b in before for a in after), key=lambda two: season_gap(*two))

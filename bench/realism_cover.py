@@ -35,12 +35,6 @@ def ratio(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]
     return np.asarray((a - b) / np.maximum(a + b, 1e-4), np.float32)
 
 
-def ndvi_of(chips: Chips) -> NDArray[np.float32]:
-    """(N, H, W) normalised difference of near infrared and red (Tucker 1979, doi:10.1016/0034-4257(79)90013-0)."""
-    band = dict(zip(chips.bands, chips.pixels.swapaxes(0, 1), strict=True))
-    return ratio(band["B08"], band["B04"])
-
-
 def cover_of(chips: Chips) -> NDArray[np.int8]:
     """(N, H, W) index into `CLASSES` of every pixel."""
     band = dict(zip(chips.bands, chips.pixels.swapaxes(0, 1), strict=True))

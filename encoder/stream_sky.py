@@ -187,6 +187,9 @@ def new_smoke(
 ) -> Tensor:
     """Optical depth of smoke (N, side, side), one plume in each window that burns.
 
+    assumed: it rises from the middle of what burns, the wider the denser; the archive draws up to four plumes at the
+    head of the whole front, of which a window shows a part only.
+
     Args:
         canvases: Noise.
         burning: (N,) float32, from 0 to 1 how dense the smoke is; negative where nothing burns.
@@ -209,7 +212,7 @@ def new_weather_tensors(
     rng: np.random.Generator,
     device: torch.device,
 ) -> Weather:
-    """Decide what each of N skies holds, by the ranges of `stac.simulation.sky`.
+    """Decide what each of N skies holds, by the ranges of `stac.simulation.weather`.
 
     Args:
         sky: (N,), place in `SKIES`.

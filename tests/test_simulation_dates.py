@@ -44,6 +44,8 @@ def test_dates_are_not_sought_beyond_two_months_but_for_snow():
     assert dates([(-70, 1.0, CLEAR), (-30, 0.0, CLEAR), (30, 0.0, CLEAR), (70, 1.0, CLEAR)]) == (None, None)
     assert dates([(-70, 1.0, CLEAR), (-30, 0.0, 300.0), (30, 0.0, 300.0), (70, 1.0, CLEAR)]) == (-70, 70)
     assert dates([(-230, 1.0, CLEAR), (-30, 0.0, 300.0), (30, 0.0, 300.0), (230, 1.0, CLEAR)]) == (None, None)
+    dark = [(-100, 1.0, CLEAR), (-70, 0.0, 300.0), (70, 0.0, 300.0), (100, 1.0, CLEAR)]  # no pass in the polar night
+    assert dates(dark) == (-100, 100)
 
 
 def test_a_flood_that_has_fallen_is_passed_over():

@@ -103,6 +103,9 @@ def write_archive(
         record = {**stamp, "plan": asdict(plan), "notice": NOTICE}
         text = json.dumps(record, indent=1, default=str) + "\n"
         (part / "simulation.json").write_text(text, encoding="utf-8")
+        foreign = find_foreign(out)
+        if foreign is not None:
+            raise _refusal(f"{foreign} was put into the older archive while the new one was drawn")
     return out / "catalog.json"
 
 

@@ -11,9 +11,9 @@ Sources, by field:
   cover is about a sixth less, and the scene classification misses thin ones. In one square kilometre of Romanian forest
   (140 dates) it calls 0.36 cloudy, snowy or shaded, but the cloudiest dates may lack there. So temperate country stands
   between: a mean of about 0.5, a third of the passes clear.
-- `warmth`, `swing`, `rain`: assumed, of the order of the normals of 1991 to 2020 of towns in each region (World
-  Meteorological Organization, WMO-No. 1203); `winter` makes snow and ice of them. The days with snow that come of it
-  are of the order of those in Dietz et al. (2012, https://doi.org/10.3390/rs4082432).
+- `warmth`, `swing`, `rain`: assumed, of the order of the normals of 1991 to 2020 of towns in each region (what normals
+  are: World Meteorological Organization, WMO-No. 1203); `winter` makes snow and ice of them. The days with snow that
+  come of it are of the order of those in Dietz et al. (2012, https://doi.org/10.3390/rs4082432).
 - `dry`: assumed, of the order of the months in which most area burns in Giglio et al. (2013,
   https://doi.org/10.1002/jgrg.20042), 1 in the worst month.
 - `field_ha`: classes of Lesiv et al. (2019, https://doi.org/10.1111/gcb.14492): very small below 0.64 ha, small to

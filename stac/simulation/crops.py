@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .covers import CROPS
 from .ground import Fields
 from .spectra import CROP_SPECTRA, SOIL_SPECTRA, STATE_SPECTRA, WET_SOIL
-from .steps import soften
+from .steps import mix, soften
 from .years import Weather
 
 Days = NDArray[np.float64]
@@ -210,16 +210,9 @@ def _crop(name: str) -> NDArray[np.float64]:
     return CROP_SPECTRA[name].astype(np.float64)[None, :]
 
 
-def _mix(low: NDArray[np.float64], high: NDArray[np.float64], part: Days | float) -> NDArray[np.float64]:
-    """Between two spectra, by field."""
-    weight = np.asarray(part, dtype=np.float64).reshape(-1, 1)
-    mixed: NDArray[np.float64] = low + weight * (high - low)
-    return mixed
-
-
 def _wetted(soil: NDArray[np.float64], wet: Days | float) -> NDArray[np.float64]:
     """Soil made wet, 0 to 1."""
-    return _mix(soil, soil * WET_SOIL.astype(np.float64), wet)
+    return mix(soil, soil * WET_SOIL.astype(np.float64), wet)
 
 
 def _arable(name: str, calendar: Calendar, day: Days, field: _Field) -> _Looks:
@@ -240,10 +233,10 @@ def _arable(name: str, calendar: Calendar, day: Days, field: _Field) -> _Looks:
     moist = np.where((day > sow - 12) & (day < sow + 20), np.maximum(moist, 0.45), moist)  # rain or watering
     poor = _wetted(field.soil, moist)
     dry = _state("bolls") if name == "cotton" else _state("ripe")
-    poor = _mix(poor, dry, soften(day, ripen - 12, 18) * standing)
+    poor = mix(poor, dry, soften(day, ripen - 12, 18) * standing)
     straw = ((day >= cut) & (day < calendar.plough)) | (fallow & (day < calendar.plough - 365))
     poor = np.where(
-        straw[:, None], _mix(_state("stubble"), _wetted(field.soil, field.damp), 0.15 + 0.35 * field.damp), poor
+        straw[:, None], mix(_state("stubble"), _wetted(field.soil, field.damp), 0.15 + 0.35 * field.damp), poor
     )
     green = np.where(straw, 0.12 * field.damp, green)  # weeds and shed grain
     before = (day < sow - 20) & (calendar.sow > 0) & ~straw
@@ -252,7 +245,7 @@ def _arable(name: str, calendar: Calendar, day: Days, field: _Field) -> _Looks:
     rich = np.broadcast_to(_crop(name), poor.shape)
     if name == "rapeseed":
         bloom = soften(day, calendar.grown + 4, 10) * (1 - soften(day, calendar.grown + 30, 10))
-        rich = _mix(rich, _state("flower"), bloom)
+        rich = mix(rich, _state("flower"), bloom)
     if name == "rice":
         wet = ((day > sow - 22) & (day < ripen - 14)) | (
             ((day > cut + 42) | (day < 48)) & (field.climate == "mediterranean")
@@ -271,7 +264,7 @@ def _alfalfa(day: Days, field: _Field, grass: Callable[[Days], Days]) -> _Looks:
     since = np.mod(day - first, every)
     cutting = (day > first + every) & (day < last)
     sward = np.where(cutting, 0.22 + 0.78 * soften(since, 3, 0.6 * every), 1.0)
-    poor = _mix(_state("mown"), _wetted(field.soil, field.damp), 0.35)
+    poor = mix(_state("mown"), _wetted(field.soil, field.damp), 0.35)
     return poor, np.broadcast_to(_crop("alfalfa"), poor.shape), (rest + (1 - rest) * growing) * sward
 
 
@@ -284,7 +277,7 @@ def _pasture(day: Days, field: _Field, grass: Callable[[Days], Days]) -> _Looks:
     summer = soften(day, 130, 30) * (1 - soften(day, 270, 40))
     poor = _state("old grass")
     if straw is not None:
-        poor = _mix(_mix(_state("winter grass"), poor, straw), _state("mown"), summer)
+        poor = mix(mix(_state("winter grass"), poor, straw), _state("mown"), summer)
     poor = np.broadcast_to(poor, field.soil.shape)
     return poor, np.broadcast_to(_crop("pasture"), poor.shape), green
 
@@ -293,14 +286,14 @@ def _orchard(day: Days, field: _Field, grass: Callable[[Days], Days]) -> _Looks:
     """Trees in rows over grass or tilled soil; evergreen where it never freezes."""
     evergreen = {"desert": 0.75, "tropical": 0.8}.get(field.climate, 0.0)
     leaf = soften(day, 72, 38) * (1 - soften(day, 296, 42))
-    floor = _mix(_wetted(field.soil, field.damp), _crop("fallow"), 0.5 * grass(day))
-    poor = _mix(floor, _state("moist litter"), 0.3)
+    floor = mix(_wetted(field.soil, field.damp), _crop("fallow"), 0.5 * grass(day))
+    poor = mix(floor, _state("moist litter"), 0.3)
     return poor, np.broadcast_to(_crop("orchard"), poor.shape), evergreen + (0.95 - evergreen) * leaf
 
 
 def _fallow(day: Days, field: _Field, grass: Callable[[Days], Days]) -> _Looks:
     """Weeds over old stubble and soil."""
-    poor = _mix(_wetted(field.soil, field.damp), _state("stubble"), 0.45)
+    poor = mix(_wetted(field.soil, field.damp), _state("stubble"), 0.45)
     return poor, np.broadcast_to(_crop("fallow"), poor.shape), 0.7 * grass(day)
 
 

@@ -27,7 +27,9 @@ NEAR_DAYS = 60
 another season."""
 
 WINTER_DAYS = 220
-"""The same where snow lay on the place meanwhile: what is felled in winter is first seen in spring."""
+"""The same where snow lay on the place meanwhile: what is felled in winter is first seen in spring.
+
+assumed: snow from October to May, as in the north."""
 
 SHOWN = 0.5
 """Part of a flood that must still stand for a pass to show it. assumed."""
@@ -105,11 +107,11 @@ def event_dates(
     def nearest(passes: Sequence[tuple[int, Shot, float]], fleeting: bool) -> str | None:
         snow = False
         for days, shot, part in passes:
+            snow = snow or bool(_bare(ground, shot, change).mean() < CLEAR_ENOUGH)
             if days > (WINTER_DAYS if snow else NEAR_DAYS):
                 return None
             if part >= CLEAR_ENOUGH and (not fleeting or still(shot)):
                 return shot.time.date().isoformat()
-            snow = snow or bool(_bare(ground, shot, change).mean() < CLEAR_ENOUGH)
         return None
 
     found = [(shot.time.date(), shot, part) for shot, part in zip(shots, clear, strict=True)]

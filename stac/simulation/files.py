@@ -174,6 +174,9 @@ def _held(work: Path, out: Path) -> Iterator[None]:
 def _clear(work: Path, place: Path) -> None:
     """Empty a work folder that is held; an older archive that lost its place gets it back."""
     old = work / "old"
+    if old.exists() and place.is_dir():
+        with contextlib.suppress(OSError):  # an empty folder is no archive
+            place.rmdir()
     if old.exists() and not place.exists():
         old.rename(place)
     for left in (work / "new", old):

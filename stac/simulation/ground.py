@@ -51,9 +51,9 @@ class Ground:
     texture: Field
     """(H, W), zero mean, unit spread: crowns, tussocks, roofs, at the scale of a pixel or two."""
     tint: Field
-    """(H, W), zero mean, unit spread: broad differences within a cover."""
+    """(H, W), zero mean, unit spread (a quarter on water): broad differences within a cover."""
     dryness: Field
-    """(H, W), zero mean, unit spread: litter, leaves and soil that hold less water, which short-wave infrared sees."""
+    """(H, W), zero mean, unit spread (a quarter on water): litter, leaves and soil that hold less water."""
     shore: Field
     """(H, W), height above the mean water level, metres, where water comes and goes (tidal flats, shores of lakes and
     reservoirs); +inf on ground that is never drowned, -inf where water always stands."""

@@ -20,8 +20,9 @@ from __future__ import annotations
 import numpy as np
 
 from .covers import GRASS, SHRUB
-from .site import Site, Zone, decay, material_spectrum, mix
+from .site import Site, Zone, decay, material_spectrum
 from .spectra import WET_SOIL
+from .steps import mix
 
 _FRESH_CHAR = np.array((0.5, 0.6, 0.72, 0.74, 0.75, 0.76, 0.77, 0.78, 0.92, 0.96))
 """Factor on char by band in the first weeks, before wind and rain take the soot. assumed: near the darkest tenth of a

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from .covers import GRASS, GRAVEL, RIVER, SHRUB, WATER
-from .site import Site, Zone, decay, material_spectrum, mix
+from .site import Site, Zone, decay, material_spectrum
+from .steps import mix
 
 
 def reservoir_fill(site: Site) -> list[Zone]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from .covers import GARDEN, GRASS, GRAVEL, ROOF_TILE, TRACK
-from .site import Site, Zone, material_spectrum, mix
+from .site import Site, Zone, material_spectrum
 from .spectra import SOIL_SPECTRA
+from .steps import mix
 
 
 def road(site: Site) -> list[Zone]:

@@ -27,7 +27,8 @@ _SKEW = 0.14
 # Pixels by which near infrared sees crowns and tussocks further north than red does. Light from the south falls on one
 # side of them; near infrared passes through leaves and is bright on both. assumed: the size, towards the difference
 # between the correlations of B03 and B04 with B08 at one row up and one row down in real chips (0.18 and 0.23 in
-# forest); the sun stands in the south at all places.
+# forest); the sun stands in the south, as it does north of the tropics; the
+# two southern biomes are drawn likewise, for no real chips tell how they differ.
 _LEAD = 0.5
 
 # How far a dry pixel is brighter, by band of `covers.BANDS`: water in leaves and soil absorbs beyond 1.4 µm, and where
@@ -114,8 +115,8 @@ def draw_ground(cover: Array, moist: Array, texture: Array, tint: Array, dryness
         cover: (..., H, W), integer, number of the cover or field.
         moist: (..., H, W), −1 to 1.
         texture: (..., H, W), zero mean, unit spread.
-        tint: (..., H, W), zero mean, unit spread.
-        dryness: (..., H, W), zero mean, unit spread.
+        tint: (..., H, W), zero mean, unit spread (a quarter on water).
+        dryness: (..., H, W), zero mean, unit spread (a quarter on water).
         tables: How covers look on the day.
 
     Returns:

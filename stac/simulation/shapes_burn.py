@@ -57,16 +57,20 @@ assumed: hedges, verges and banks narrower than about 60 m carry no fire across 
 """
 
 _RANGE = 15
-"""Half width of the square around the place where a fire starts, of which most must be fuel, pixels."""
+"""Half width of the square around the place where a fire starts, of which most must be fuel, pixels. assumed: 150 m."""
 
 _BURNT = {CONIFER: 1.0, BROADLEAF: 0.9, RAINFOREST: 0.7, SHRUB: 1.0, GRASS: 0.95, RIPARIAN: 0.5, WETLAND: 0.3}
-"""Cover → part of it that burns where fire comes; bare ground, rock and roads have nothing to burn."""
+"""Cover → part of it that burns where fire comes; bare ground, rock and roads have nothing to burn.
+
+assumed: moist stands burn in part."""
 
 _FINE = {SHRUB: 0.4, GRASS: 0.75, WETLAND: 0.4}
-"""Cover → how much more evenly it burns than trees, 0 to 1: dry grass is consumed wherever fire comes."""
+"""Cover → how much more evenly it burns than trees, 0 to 1: dry grass is consumed wherever fire comes.
+
+assumed: the sizes."""
 
 _STUBBLE = ("fallow", "pasture")
-"""Crops that a fire crosses, when they grow in every year; others are green or tilled."""
+"""Crops that a fire crosses, when they grow in every year; others are green or tilled. assumed."""
 
 _DRY = ("mediterranean", "rainforest", "savanna", "desert")
 """Biomes with a dry season, in which pastures burn and grass is driest; elsewhere pastures are grazed and green."""
@@ -76,13 +80,13 @@ _LENGTH_TO_BREADTH = (1.3, 4.0)
 a median of 1.8; slopes and fuel round the shape off."""
 
 LEAST_LARGEST = 0.8
-"""Least part of a scar that hangs together."""
+"""Least part of a scar that hangs together. assumed: roads and rivers part scars, spot fires lie apart."""
 
 LEAST_FILL = 0.6
 """Least part of its convex hull that a scar fills. Source: ten Californian perimeters, which fill 0.55 to 0.95."""
 
 MOST_ISLANDS = 0.2
-"""Greatest part of a scar's outline that stays unburnt: more is a ring around a field, not a scar with islands."""
+"""Greatest part of a scar's outline that stays unburnt: more is a ring around a field. assumed."""
 
 LEAST_SEVERITY = 0.4
 """Least mean strength of a scar. assumed: fainter ones are not seen."""

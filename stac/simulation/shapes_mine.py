@@ -298,4 +298,4 @@ _MAKERS: dict[str, Callable[[Survey, Box, tuple[int, int], tuple[float, int], np
 """Form → what draws it into a window; `plan` is its size in pixels and the zone of its rock."""
 
 _REACH: dict[str, float] = {"quarry": 1.3, "pit": 1.9, "strip": 1.2, "gravel": 1.6, "placer": 3.2}
-"""Form → half the window's side, as a part of the square root of its size."""
+"""Form → half the window's side, as a part of the square root of its size: room for what the form draws."""

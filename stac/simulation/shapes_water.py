@@ -16,7 +16,7 @@ from .shapes import Box, Mask, Shape, Survey
 from .waters import HIGHEST
 
 _DAM = 45
-"""Pixels from the stream to a dam's end at most: 450 m."""
+"""Pixels from the stream to a dam's end at most. assumed: 450 m."""
 
 _SPAN = 1.8
 """Length of a dam at most, in square roots of its lake's size. assumed: valleys are dammed where they are narrow."""
@@ -24,7 +24,7 @@ _SPAN = 1.8
 _FOUR = ndimage.generate_binary_structure(2, 1)
 
 _RISES = (4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 23.0, 27.0, 31.0, 36.0, 42.0, 50.0, 60.0)
-"""Heights of a dam that are tried, metres."""
+"""Heights of a dam that are tried, metres. assumed: small dams to large ones."""
 
 
 def new_filling(survey: Survey, rng: np.random.Generator) -> Shape | None:

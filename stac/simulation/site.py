@@ -14,7 +14,7 @@ from .covers import BROADLEAF, RAINFOREST, SHRUB
 from .crops import SOIL_OF
 from .season import Season
 from .spectra import MATERIAL_SPECTRA, SOIL_SPECTRA
-from .steps import soften
+from .steps import mix, soften
 
 Course = NDArray[np.float64]
 """(ages,), a figure by age."""
@@ -88,13 +88,6 @@ class Site:
 def material_spectrum(name: str) -> Spectra:
     """A material's reflectance, (1, 10)."""
     return MATERIAL_SPECTRA[name].astype(np.float64)[None, :]
-
-
-def mix(low: Spectra, high: Spectra, part: Course | float) -> Spectra:
-    """Between two spectra, by age."""
-    weight = np.asarray(part, dtype=np.float64).reshape(-1, 1)
-    mixed: Spectra = low + weight * (high - low)
-    return mixed
 
 
 def decay(age: Course, start: float, days: float) -> Course:

@@ -15,10 +15,10 @@ from .sky import displace, heading, plume
 from .weather import NOISES, SMOKE_DEPTH, SMOKE_VEER, SMOKE_WIDTH
 
 SOURCES = 4
-"""Places along the front from which smoke rises, at most."""
+"""Places along the front from which smoke rises, at most. assumed."""
 
 ACTIVE = 1.5
-"""Days for which burnt ground goes on smoking."""
+"""Days for which burnt ground goes on smoking. assumed: heavy fuel smoulders for a day or two."""
 
 
 def new_smoke(changes: Sequence[Change], shape: tuple[int, int], day: date, rng: np.random.Generator) -> Field | None:

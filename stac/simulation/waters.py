@@ -22,7 +22,7 @@ DEEP, HIGH = -9.0, 7.0
 """Metres below and above the mean level past which the water line never goes. assumed: reservoirs draw down by less."""
 
 HIGHEST = 2.6
-"""Metres by which the level of a lake moves at most, either way: see `passes.water_level`."""
+"""Metres by which the level of a lake moves at most, either way: see `weather.water_level`."""
 
 DRY = np.int16(-1)
 """In `Waters.cover`: neither water nor its bank."""
