@@ -264,6 +264,21 @@ def test_a_run_that_fails_leaves_the_older_archive_alone(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["archive"]
 
 
+def test_a_file_that_came_while_the_new_archive_was_drawn_stays(tmp_path, monkeypatch):
+    catalog = write(tmp_path / "archive")
+    draw = module._simulate
+
+    def slowly(*given):
+        draw(*given)
+        (tmp_path / "archive" / "notes.txt").write_text("mine")
+
+    monkeypatch.setattr(module, "_simulate", slowly)
+    with pytest.raises(DataError, match=r"notes\.txt was put into the older archive"):
+        write(tmp_path / "archive", 9)
+    assert catalog.is_file()
+    assert (tmp_path / "archive" / "notes.txt").read_text() == "mine"
+
+
 def test_a_run_that_is_stopped_at_the_very_end_leaves_the_older_archive(tmp_path, monkeypatch):
     out = tmp_path / "archive"
     write(out)
@@ -299,11 +314,14 @@ def test_leftovers_of_a_killed_run_are_removed_even_where_the_archive_stands(tmp
     assert [p.name for p in tmp_path.iterdir()] == ["archive"]
 
 
-def test_what_a_killed_run_had_put_aside_comes_back(tmp_path):
+@pytest.mark.parametrize("made_since", [False, True])
+def test_what_a_killed_run_had_put_aside_comes_back(tmp_path, made_since):
     catalog = write(tmp_path / "archive")
     before = files_of(catalog.parent)
     (tmp_path / ".simulating-archive").mkdir()
     (tmp_path / "archive").rename(tmp_path / ".simulating-archive" / "old")
+    if made_since:
+        (tmp_path / "archive").mkdir()
     write(tmp_path / "archive")
     assert files_of(tmp_path / "archive") == before
     assert [p.name for p in tmp_path.iterdir()] == ["archive"]
