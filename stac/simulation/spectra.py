@@ -204,19 +204,25 @@ _SOILS: dict[str, _Row] = {
 }
 
 
-def _spectrum(row: _Row) -> Spectrum:
-    """A row as reflectance."""
-    return np.array(row, dtype=np.float64).astype(np.float32) / np.float32(1_000)
+# assumed: how much brighter bare and paved ground is than its row says, towards the quantiles of real summer chips in
+# Europe: libraries measure single samples, the rows above lean to dark ones.
+_DRY_SOIL = 1.15
+_BRIGHTER = dict.fromkeys(("bare soil", "sand", "rock", "roof dark", "asphalt", "concrete", "gravel"), 1.18)
 
 
-def _table(rows: Mapping[str, _Row]) -> dict[str, Spectrum]:
+def _spectrum(row: _Row, factor: float = 1.0) -> Spectrum:
+    """A row as reflectance, times a factor."""
+    return (np.array(row, dtype=np.float64) * (factor / 1_000)).astype(np.float32)
+
+
+def _table(rows: Mapping[str, _Row], factor: float = 1.0) -> dict[str, Spectrum]:
     """Rows as reflectance, by name."""
-    return {name: _spectrum(row) for name, row in rows.items()}
+    return {name: _spectrum(row, factor) for name, row in rows.items()}
 
 
-COVER_POOR: NDArray[np.float32] = np.stack([_spectrum(_POOR[name]) for name in COVERS])
+COVER_POOR: NDArray[np.float32] = np.stack([_spectrum(_POOR[name], _BRIGHTER.get(name, 1.0)) for name in COVERS])
 """(covers, 10), reflectance of each cover where its greenness is 0."""
-COVER_RICH: NDArray[np.float32] = np.stack([_spectrum(_RICH[name]) for name in COVERS])
+COVER_RICH: NDArray[np.float32] = np.stack([_spectrum(_RICH[name], _BRIGHTER.get(name, 1.0)) for name in COVERS])
 """(covers, 10), reflectance of each cover where its greenness is 1."""
 GRAIN: NDArray[np.float32] = np.array([_GRAIN[name] for name in COVERS], dtype=np.float32)
 """(covers,), spread of the texture, as a part of the reflectance."""
@@ -228,7 +234,7 @@ CROP_SPECTRA: dict[str, Spectrum] = _table(_CROPS)
 """Reflectance of each of `covers.CROPS`, green and full grown."""
 STATE_SPECTRA: dict[str, Spectrum] = _table(_STATES)
 """Reflectance of what is neither green nor bare: ripe, stubble, flooded, in flower, mown, brown."""
-SOIL_SPECTRA: dict[str, Spectrum] = _table(_SOILS)
+SOIL_SPECTRA: dict[str, Spectrum] = _table(_SOILS, _DRY_SOIL)
 """Reflectance of dry tilled soils."""
 WET_SOIL: Spectrum = np.array((0.66, 0.65, 0.64, 0.64, 0.64, 0.64, 0.64, 0.64, 0.6, 0.54), dtype=np.float32)
 """(10,), factor on the reflectance of dry soil when it is wet: water absorbs more at B11 and B12 (B)."""
