@@ -94,9 +94,9 @@ def _new_area(name: str, epsg: int, corner: tuple[int, int], tiles: tuple[str, s
 
 _DEMO_AREA = _new_area("mediterranean", 32610, (594_860, 4_388_300), ("10SEJ", "10SFJ"), "test")
 
-# Smaller than the others, and rounded to steps of 20: 300 MB hold it. The rounding's error, 20 / sqrt(12) = 5.8 (0.0006
+# Smaller than the others, and rounded to steps of 16: 300 MB hold it. The rounding's error, 16 / sqrt(12) = 4.6 (0.0005
 # in reflectance), is about half of the instrument's noise (`optics.reference`).
-_DEMO = Plan((replace(_DEMO_AREA, name="demo", tile_px=480, step_px=432),), events=60, step=20)
+_DEMO = Plan((replace(_DEMO_AREA, name="demo", tile_px=464, step_px=416),), events=60, step=16)
 
 _BENCHMARK = Plan(
     (
