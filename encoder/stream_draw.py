@@ -18,9 +18,9 @@ from stac.simulation.render import Lookup, draw_ground, lay_changes, lay_flames,
 from stac.simulation.sky import heading, lay_sky
 from stac.simulation.smoke import ACTIVE
 from stac.simulation.spectra import MATERIAL_SPECTRA
-from stac.simulation.view import BAND_SHIFT, BANDS_10M, WATER_KINDS, level_water
+from stac.simulation.view import BAND_SHIFT, BANDS_10M, WATER_KINDS, WET_KINDS, level_water
 from stac.simulation.weather import new_gains
-from stac.simulation.winter import frozen_part, hide_snow
+from stac.simulation.winter import freeze_laid_water, frozen_part, hide_snow, laid_water
 
 from .stream_country import KINDS, Country, wet_covers
 from .stream_sky import COUNT, SIDE, Canvases, Front, Weather, new_sky, new_smoke
@@ -173,9 +173,8 @@ def _draw_ground(
     fields = windows("moist"), texture, windows("tint"), windows("dryness")
     image = draw_ground(rows[:, None, None] + cover, *fields, country.tables)
     wet = wet_covers(country.width, device)[cover]
-    water = level_water(_spectrum(country, rows, scene))
     mud = torch.from_numpy(MATERIAL_SPECTRA["mud"]).to(device)
-    lay_water(image, windows("shore"), wet, scene.level, water, mud)
+    lay_water(image, windows("shore"), wet, scene.level, level_water(_spectrum(country, rows, scene)), mud)
     snow = torch.from_numpy(MATERIAL_SPECTRA["snow"]).to(device)
     frozen = frozen_part(cover, scene.ice)
     lay_ice(image, frozen, snow)
@@ -189,20 +188,29 @@ def _draw_ground(
     front = _find_front(onset, strength > 0, since, scene)
     burning = scene.burns[:, None, None] & (since >= 0) & (since < 0.4) & (texture > 0.8)
     lay_flames(image, strength * burning)
-    kind = torch.from_numpy(country.kind).to(device)[scene.change.clamp_min(0)] if len(country.kind) else scene.change
-    level = torch.isin(kind, torch.tensor([KINDS.index(name) for name in WATER_KINDS], device=device))
-    flat = changed * level[:, None, None]
+    flat = changed * _is_kind(country, scene.change, WATER_KINDS)
+    water = laid_water(image, changed * _is_kind(country, scene.change, WET_KINDS))
+    water = freeze_laid_water(image, water, scene.ice, snow)
     east, north = windows.slopes()
     east, north = east * (1 - flat), north * (1 - flat)
     height = windows("height")
     hidden = hide_snow(country.hidden[scene.ground[:, None, None], cover], height, scene.laden_line, frozen)
-    hidden = hidden * (1 - changed) + flat
+    hidden = hidden * (1 - changed) + water
     south = torch.tensor([-1.0 if biome.south else 1.0 for biome in country.biomes], device=device)[scene.ground]
     half = windows.side // 2
     ragged = to_10m(canvases.window("ragged", *place, half))
     lay_snow(image, height, north * south[:, None, None], hidden, ragged, scene.snow_line, snow)
     lay_light(image, shade(east, north, scene.weather.azimuth, scene.weather.elevation))
     return image, changed, front
+
+
+def _is_kind(country: Country, change: Tensor, kinds: tuple[str, ...]) -> Tensor:
+    """1 where an image's change is of one of some kinds, else 0; float32 (N, 1, 1)."""
+    if not len(country.kind):
+        return torch.zeros((len(change), 1, 1), device=change.device)
+    kind = torch.from_numpy(country.kind).to(change.device)[change.clamp_min(0)]
+    wanted = torch.tensor([KINDS.index(name) for name in kinds], device=change.device)
+    return torch.isin(kind, wanted).float()[:, None, None]
 
 
 def _find_front(onset: Tensor, burnt: Tensor, since: Tensor, scene: Scene) -> Front:

@@ -180,8 +180,9 @@ def test_duplicates_are_older_worse_placed_and_brighter():
         assert first.baseline < product.baseline
         assert 1.02 <= first.gain <= 1.05
         assert product.gain == 1
-        assert np.hypot(*first.shot.shift) > 0.75 > 0.31 > np.hypot(*product.shot.shift)
-        assert replace(first.shot, shift=product.shot.shift) == product.shot
+        assert 1.95 > np.hypot(*first.shot.shift) > 1.25 > 0.31 > np.hypot(*product.shot.shift)
+        assert first.shot.haze >= 0.012
+        assert replace(first.shot, shift=product.shot.shift, haze=product.shot.haze) == product.shot
 
 
 def test_new_products_are_placed_well_and_old_ones_badly():

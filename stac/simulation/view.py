@@ -60,7 +60,7 @@ from .weather import (
     VEIL_SHARE,
     new_gains,
 )
-from .winter import frozen_part, hidden_by_cover, hide_snow
+from .winter import freeze_laid_water, frozen_part, hidden_by_cover, hide_snow, laid_water
 
 BANDS_10M: tuple[str, ...] = ("B02", "B03", "B04", "B08")
 """Bands that are recorded at 10 m."""
@@ -70,6 +70,9 @@ _COARSE = tuple(BANDS.index(name) for name in BANDS_20M)
 
 WATER_KINDS = ("reservoir_fill", "flood")
 """Changes that lay a level surface over slopes."""
+
+WET_KINDS = (*WATER_KINDS, "mine")
+"""Changes that lay water, which freezes: those and the ponds of mines."""
 
 BAND_SHIFT = 0.03
 """Spread of the registration of each band, 10 m pixels.
@@ -162,30 +165,37 @@ def _draw(
         age = (shot.time.date() - change.start).days
         if age < 0:
             continue
-        cut, span = change.window, (change.end - change.start).days
-        table = looks.new_looks(change.kind, season, biome, span)
-        part = image[:, *cut]
-        weight = lay_changes(
-            part, change.strength, change.onset, change.zone, table, ground.texture[cut], float(age), float(span)
-        )
-        if change.kind == "wildfire":
-            since = np.float32(age) - change.onset * np.float32(span)
-            burning = change.strength * (since >= 0) * (since < 0.4) * (ground.texture[cut] > 0.8)
-            lay_flames(part, burning.astype(np.float32))
-        level = change.kind in WATER_KINDS
-        if level:
+        cut = change.window
+        table = looks.new_looks(change.kind, season, biome, (change.end - change.start).days)
+        weight = _lay_change(image[:, *cut], change, age, table, ground.texture[cut])
+        if change.kind in WATER_KINDS:
             east, north = east.copy(), north.copy()
             east[cut] *= 1 - weight
             north[cut] *= 1 - weight
         if hidden is not None:
             hidden[cut] *= 1 - weight
-            hidden[cut] += weight if level else 0
+        if change.kind in WET_KINDS and (snowy or shot.ice > 0):
+            water = laid_water(image[:, *cut], weight)
+            water = freeze_laid_water(image[:, *cut], water, shot.ice, MATERIAL_SPECTRA["snow"])
+            if hidden is not None:
+                hidden[cut] += water
     if hidden is not None:
         sunny = -ground.relief.north if biome.south else ground.relief.north
         ragged = to_10m(new_noise((ground.shape[0] // 2, ground.shape[1] // 2), rng, *NOISES["ragged"]))
         lay_snow(image, ground.relief.height, sunny, hidden, ragged, shot.snow_line, MATERIAL_SPECTRA["snow"])
     lay_light(image, shade(east, north, shot.sun_azimuth, shot.sun_elevation))
     return np.asarray(image, dtype=np.float32)
+
+
+def _lay_change(part: NDArray[np.float32], change: Change, age: int, table: NDArray[np.float32], rough: Field) -> Field:
+    """Draw a change of `age` days and its flames over its window (C, h, w), in place; how much it took, (h, w)."""
+    span = (change.end - change.start).days
+    weight = lay_changes(part, change.strength, change.onset, change.zone, table, rough, float(age), float(span))
+    if change.kind == "wildfire":
+        since = np.float32(age) - change.onset * np.float32(span)
+        burning = change.strength * (since >= 0) * (since < 0.4) * (rough > 0.8)
+        lay_flames(part, burning.astype(np.float32))
+    return np.asarray(weight)
 
 
 def _move_water(image: NDArray[np.float32], ground: Ground, season: Season, biome: Biome, level: float) -> None:

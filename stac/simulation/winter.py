@@ -36,8 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .biomes import Biome, Year
-from .covers import BROADLEAF, CONIFER, COVERS, RAINFOREST, RIPARIAN, RIVER, WATER, WATERS
-from .render import Array, per_image
+from .covers import BANDS, BROADLEAF, CONIFER, COVERS, RAINFOREST, RIPARIAN, RIVER, WATER, WATERS
+from .render import Array, lay_ice, per_image
 from .steps import smooth_step
 
 _LAPSE = 0.006
@@ -51,6 +51,9 @@ _GROWTH, _THAW, _DELAY = 2.0, 0.7, 20.0
 # Snow hidden under trees, by cover. assumed: of the order of one less the viewable gap fraction of closed stands; stems
 # and their long shadows hide most of a leafless beech wood's floor (blue 0.08 to 0.20 on real dates with snow).
 _HIDDEN = {CONIFER: 0.86, BROADLEAF: 0.88, RAINFOREST: 0.7, RIPARIAN: 0.85, **dict.fromkeys(WATERS, 1.0)}
+
+_LAKE_ICE = 2.0, 8.0
+"""Ice, cm, with which lakes begin to be white and are all white. assumed: skim ice is clear, patches stay open."""
 
 _SHOWS = 5.0
 """Water in the snow, mm, from which it shows. assumed: three to five centimetres cover grass."""
@@ -172,7 +175,39 @@ def frozen_part(cover: Array, ice: Any) -> Array:
     xp = compat.array_namespace(cover)
     thick = xp.where(cover == WATER, 1.0, 0.0) * per_image(ice)
     swift = xp.where(cover == RIVER, 1.0, 0.0) * per_image(ice)
-    return xp.astype(smooth_step(thick, 2.0, 8.0) + smooth_step(swift, 15.0, 40.0), xp.float32)
+    return xp.astype(smooth_step(thick, *_LAKE_ICE) + smooth_step(swift, 15.0, 40.0), xp.float32)
+
+
+def laid_water(image: Array, weight: Array) -> Array:
+    """Part of each pixel that is open water which a change laid, (..., H, W): what has drained is land.
+
+    Water is told by the index of H. Xu 2006, International Journal of Remote Sensing 27, 3025 (modified NDWI, from B03
+    and B11). assumed: land below 0, water above 0.3; the looks of water have 0.6 to 0.8, those of land less than 0.
+
+    Args:
+        image: (..., C, H, W), all bands of `covers.BANDS`, the change just drawn.
+        weight: (..., H, W), how much of each pixel the change has taken.
+    """
+    green, short = (image[..., BANDS.index(name), :, :] for name in ("B03", "B11"))
+    return weight * smooth_step((green - short) / (green + short + 1e-6), 0.0, 0.3)
+
+
+def freeze_laid_water(image: Array, water: Array, ice: Any, snow: Array) -> Array:
+    """Cover water that a change laid with ice, in place: it stands, and freezes as lakes do.
+
+    Args:
+        image: (..., C, H, W).
+        water: (..., H, W), as `laid_water` gives it.
+        ice: Thickness on lakes, cm; a number, or (...).
+        snow: (C,) or (..., C), reflectance of snow.
+
+    Returns:
+        (..., H, W), part of each pixel that is water still, and hides snow.
+    """
+    xp = compat.array_namespace(image)
+    frozen = water * smooth_step(xp.zeros_like(water) + per_image(ice), *_LAKE_ICE)
+    lay_ice(image, frozen, snow)
+    return water - frozen
 
 
 def monthly(year: Year, when: date) -> float:
