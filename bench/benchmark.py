@@ -32,6 +32,7 @@ from typing import Any
 import pystac
 import shapely
 import torch
+from inputs import check_archive
 from shapely.geometry import mapping, shape
 
 from index.evaluate import Evaluation, Settings, evaluate_store
@@ -42,7 +43,8 @@ from index.pipeline import build_store
 from index.plan import BuildConfig
 from index.store import open_store
 from index.truth import PROTOCOLS
-from stac.errors import AreaError, exit_code
+from stac.cli import check_folder, check_output, number, parse_args
+from stac.errors import AreaError, CatalogError, exit_code
 from stac.files import write_whole
 
 ANY_BANDS = {"spectral", "pixels", "random", "random-resnet50", "resnet18", "resnet50"}
@@ -74,9 +76,12 @@ def open_archive(folder: Path, work: Path, only: Sequence[str] = ()) -> Archive:
 
     Raises:
         AreaError: The archive has no area of such a name.
+        CatalogError: The archive has no item with a date.
     """
     items = list(pystac.Catalog.from_file(str(folder / "catalog.json")).get_items(recursive=True))
     days = sorted(item.datetime.date().isoformat() for item in items if item.datetime is not None)
+    if not days:
+        raise CatalogError(f"{folder / 'catalog.json'} has no items", "items with dates", "name another --archive")
     areas = folder / "areas.geojson"
     if only:
         areas = _some_areas(areas, work / f"areas-{'-'.join(sorted(only))}.geojson", set(only))
@@ -194,6 +199,11 @@ def by_class(found: dict[str, Evaluation], metric: str, unit: str = "place") -> 
     return table(lines)
 
 
+def mark(found: Evaluation) -> str:
+    """What stands before a table's title: that its imagery is simulated, or nothing."""
+    return "*simulated*: " if found.context["simulated"] else ""
+
+
 def context(archive: Archive, first: Evaluation, seconds: Sequence[str]) -> str:
     """What was evaluated, on what, as a paragraph."""
     said = first.context
@@ -209,12 +219,19 @@ def context(archive: Archive, first: Evaluation, seconds: Sequence[str]) -> str:
         json.dumps(machine()),
         f"commit {said['commit']}",
     ]
-    return "; ".join(parts) + "\n"
+    return mark(first) + "; ".join(parts) + "\n"
 
 
-def new_parser(description: str) -> argparse.ArgumentParser:
+def new_parser(script: str, description: str) -> argparse.ArgumentParser:
     """Arguments that the benchmark and the traps share."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=f"python bench/{script}", description=description, formatter_class=raw)
+    count = number("--k", int, "a whole number from 1 to 10000", range(1, 10_001).__contains__)
+    side = number("--chip-size", int, "a whole number of pixels from 1", lambda value: value >= 1)
+    cloud = number("--max-cloud", float, "a percentage from 0 to 100", lambda value: 0 <= value <= 100)
+    apart = number("--apart", float, "kilometres above 0, at most 20000", lambda value: 0 < value <= 20_000)
+    seed = number("--seed", int, "a whole number from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63)
+    threads = number("--threads", int, "a whole number from 1 to 1024", range(1, 1025).__contains__)
     add = parser.add_argument
     add("--archive", type=Path, required=True, metavar="DIR", help="folder with catalog.json and events.geojson")
     add("--work", type=Path, required=True, metavar="DIR", help="folder for the stores")
@@ -222,33 +239,41 @@ def new_parser(description: str) -> argparse.ArgumentParser:
     add("--pairs", choices=PAIRINGS, default="yearly", help="default %(default)s")
     add("--monthly", action="store_true", help="pair only the clearest observation of each month")
     add("--period", help="START/END (default: the archive's)")
-    add("--chip-size", type=int, default=32, metavar="PX", help="default %(default)s")
-    add("--max-cloud", type=float, metavar="PERCENT", help="leave out cloudier scenes")
-    add("--k", type=int, nargs="+", default=[10, 40])
+    add("--chip-size", type=side, default=32, metavar="PX", help="default %(default)s")
+    add("--max-cloud", type=cloud, metavar="PERCENT", help="leave out cloudier scenes")
+    add("--k", type=count, nargs="+", default=[10, 40])
     add("--protocol", choices=PROTOCOLS)
-    add("--apart", type=float, default=20.0, metavar="KM", help="between areas, where no file names them")
+    add("--apart", type=apart, default=20.0, metavar="KM", help="between areas, where no file names them")
     add("--split", help="only the areas of this split")
     add("--only", nargs="+", default=[], metavar="NAME", help="build over these areas alone; name them beforehand")
     add("--divide-by", choices=DIVISORS, default="min")
-    add("--seed", type=int, default=0)
+    add("--seed", type=seed, default=0)
     add("--json", type=Path, metavar="FILE", help="JSON lines, one figure each")
-    add("--threads", type=int, default=1, metavar="N", help="of torch, beside those that read (default %(default)s)")
+    add("--threads", type=threads, default=1, metavar="N", help="of torch, beside those that read (default 1)")
     return parser
 
 
-def start(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Read the arguments, and give torch its threads."""
-    args = parser.parse_args()
-    torch.set_num_threads(max(args.threads, 1))
+def start(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read and check the arguments, give torch its threads, and make the work folder.
+
+    Raises:
+        DataError: The archive is not one, or something cannot be written.
+    """
+    args = parse_args(parser, argv)
+    if args.json is not None:
+        check_output(args.json, "--json")
+    check_folder(args.work, "--work")
+    check_archive(args.archive)
+    torch.set_num_threads(args.threads)
+    args.work.mkdir(parents=True, exist_ok=True)
     return args
 
 
-def _run() -> int:
+def _run(argv: Sequence[str] | None) -> int:
     """Build, evaluate, print."""
-    parser = new_parser(__doc__)
+    parser = new_parser("benchmark.py", __doc__)
     parser.add_argument("--encoders", nargs="+", default=["spectral", "random", "pixels"])
-    args = start(parser)
-    args.work.mkdir(parents=True, exist_ok=True)
+    args = start(parser, argv)
     archive = open_archive(args.archive, args.work, args.only)
     settings, found, seconds, records = new_settings(archive, args), dict[str, Evaluation](), [], []
     for encoder in args.encoders:
@@ -261,14 +286,24 @@ def _run() -> int:
         if args.json is not None:
             with write_whole(args.json) as temporary:
                 temporary.write_bytes(json_lines(records))
-        print(f"{seconds[-1]}\n\n{summary({Path(encoder).stem: evaluation}, 'place')}\n", file=sys.stderr, flush=True)
-    print(context(archive, next(iter(found.values())), seconds))
+        print(
+            f"{mark(evaluation)}{seconds[-1]}\n\n{summary({Path(encoder).stem: evaluation}, 'place')}\n",
+            file=sys.stderr,
+            flush=True,
+        )
+    first = next(iter(found.values()))
+    print(context(archive, first, seconds))
     for unit, title in (("place", "each location once (headline)"), ("row", "every row")):
-        print(f"{title}, mean over classes\n\n{summary(found, unit)}\n")
+        print(f"{mark(first)}{title}, mean over classes\n\n{summary(found, unit)}\n")
     for k in settings.k:
-        print(f"AP@{k} by class, each location once\n\n{by_class(found, f'AP@{k}')}\n")
+        print(f"{mark(first)}AP@{k} by class, each location once\n\n{by_class(found, f'AP@{k}')}\n")
     return 0
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return exit_code(lambda: _run(argv))
+
+
 if __name__ == "__main__":
-    sys.exit(exit_code(_run))
+    sys.exit(main())

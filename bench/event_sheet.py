@@ -18,14 +18,20 @@ from pathlib import Path
 
 import numpy as np
 from event_examples import INFRARED, TRUE, Pair, real_pairs, simulated_pairs
+from inputs import check_archive, check_real
 from PIL import Image, ImageDraw, ImageFont
 
-from stac.errors import DataError
+from stac.cli import check_output, number, parse_args
+from stac.errors import DataError, exit_code
 
 PANEL, GAP, TEXT = 200, 4, 18
 BRIGHTEST = (0.12, 0.45)
 """Reflectance that is drawn white: the 98th percentile of both dates, within these."""
 LINE = (255, 225, 40)
+FORMATS = (".jpg", ".jpeg", ".png")
+"""How the name of a sheet may end."""
+REAL = ("calfire-style", "oscd", "romania-series")
+"""Parts of the real data that are read."""
 
 
 def draw_pair(pair: Pair) -> Image.Image:
@@ -76,24 +82,49 @@ def draw_sheet(pairs: Sequence[Pair], columns: int) -> Image.Image:
     return sheet
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the sheet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parser() -> argparse.ArgumentParser:
+    """The command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python bench/event_sheet.py", description=__doc__, formatter_class=raw)
     parser.add_argument("--archive", type=Path, required=True)
     parser.add_argument("--real", type=Path, help="folder of the real data; the sheet is then not for the repository")
     parser.add_argument("--out", type=Path, required=True, help="a .jpg (small) or .png")
-    parser.add_argument("--examples", type=int, default=1, help="of each class (default: 1)")
-    args = parser.parse_args(argv)
+    count = number("--examples", int, "a whole number from 1 to 20", range(1, 21).__contains__)
+    parser.add_argument("--examples", type=count, default=1, help="of each class (default: 1)")
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse, before any work, what cannot be read or written."""
     root = Path(__file__).resolve().parent.parent
     if args.real and args.out.resolve().is_relative_to(root):
         raise DataError(f"--real with --out {args.out}", "a place outside the repository", "real pixels stay out of it")
+    if args.out.suffix.lower() not in FORMATS:
+        raise DataError(f"--out {args.out}", f"a name that ends in {', '.join(FORMATS)}", "correct --out")
+    check_output(args.out)
+    check_archive(args.archive)
+    if args.real:
+        check_real(args.real, REAL)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Check the arguments, draw the sheet."""
+    args = parse_args(_parser(), argv)
+    _check(args)
     pairs = list(simulated_pairs(args.archive, args.examples)) + (list(real_pairs(args.real)) if args.real else [])
     for pair in pairs:
         print(f"{pair.title}: {pair.contrast:.1f}" if pair.contrast else pair.title)
+    if not pairs:
+        raise DataError("no event with two clear dates", "at least one in the archive", "choose another --archive")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     options = {"quality": 78, "optimize": True} if args.out.suffix.lower() in (".jpg", ".jpeg") else {"optimize": True}
     draw_sheet(pairs, max(args.examples, 2 if args.real else 1)).save(args.out, **options)
     return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

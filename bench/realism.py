@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from inputs import ARCHIVE, check_archive, check_real
 from numpy.typing import NDArray
 from realism_archive import EUROPEAN, SQUARE, read_archive
 from realism_classifier import (
@@ -44,6 +45,9 @@ from realism_texture import features, texture
 from realism_time import fire_summary, read_romania, real_fires, save_json, season, simulated_fires, skies
 from realism_unseen import read_california, read_simulated, read_wood, simple_cover, simulated_wood, strata
 
+from stac.cli import check_folder, check_output, parse_args
+from stac.errors import DataError, exit_code
+
 RUNS = 2
 """Draws of chips, each with its own seed and folds. assumed: intervals come from the groups, not from the draws."""
 VIEW_FOLDS = 3
@@ -51,6 +55,8 @@ VIEW_FOLDS = 3
 SIX = ("B02", "B03", "B04", "B08", "B11", "B12")
 """The bands of the first generator: on these both archives are compared."""
 SIDES = ("real", "simulated")
+REAL = ("l2a-chips/chips.npz", "calfire-style", "romania-series")
+"""Parts of the real data that are read."""
 Kinds = dict[str, NDArray[Any]]
 
 
@@ -243,20 +249,26 @@ class Clock:
         print(f"{time.strftime('%H:%M:%S')} {name}: {self.laps[name]} s", file=sys.stderr, flush=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Compare, write the figures, draw the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _run(argv: Sequence[str] | None) -> int:
+    """Check the arguments, compare, write the figures, draw the page."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python bench/realism.py", description=__doc__, formatter_class=raw)
     parser.add_argument("--archive", type=Path, help="the simulated archive; without it the page is drawn anew")
     parser.add_argument("--real", type=Path, default=Path("../shared/data"), help="folder of the real data")
     parser.add_argument("--out", type=Path, default=Path("docs/simulated-archive"), help="plots; the page is OUT.md")
     parser.add_argument("--json", type=Path, help="where the figures go (default: OUT/LABEL.json)")
     parser.add_argument("--label", choices=("before", "after"), default="after")
     parser.add_argument("--quick", action="store_true", help="few chips, one run: to see that it works")
-    args = parser.parse_args(argv)
+    args = parse_args(parser, argv)
+    figures = args.json or args.out / f"{args.label}.json"
+    check_folder(args.out, "--out")
+    check_output(args.out.with_name(f"{args.out.name}.md"), "--out")
+    check_output(figures, "--json")
     torch.set_num_threads(1)  # so small a net is slower on two, much slower where something else runs
     if args.archive:
-        report = compare(args.archive, args.real, quick=args.quick)
-        save_json(args.json or args.out / f"{args.label}.json", report)
+        check_archive(args.archive, (*ARCHIVE, "simulation.json"))
+        check_real(args.real, REAL)
+        save_json(figures, compare(args.archive, args.real, quick=args.quick))
     reports = {
         label: json.loads((args.out / f"{label}.json").read_text(encoding="utf-8"))
         for label in ("before", "after")
@@ -265,7 +277,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if reports:
         draw_plots(reports, args.out)
         write_page(reports, args.out)
+    elif not args.archive:
+        found = f"no before.json and no after.json in {args.out}"
+        raise DataError(found, "figures to draw the page from", "name the archive to compare with --archive")
     return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

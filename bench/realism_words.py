@@ -22,6 +22,10 @@ SHARE = (0.07, 0.15)
 """assumed: of a share of dates; 0.07 is two standard errors of a share of 0.2 among 140 dates."""
 LOGS = (0.10, 0.25)
 """assumed: of log reflectance."""
+EQUAL = 0.03
+"""assumed: accuracies of one draw and three folds that differ by less are equal."""
+FINE = "fine scale only (blurred taken off)"
+"""Name of a view of `realism_classifier`."""
 TIMES = (0.22, 0.69)
 """assumed: of the logarithm of a ratio: a quarter more or less, twice or half."""
 
@@ -67,7 +71,21 @@ def _told_apart(reports: Mapping[str, Report]) -> str:
     if "areas, all bands" in own:
         whole, ten = (often(own[word]["cnn"]) for word in ("areas", "areas, all bands"))
         text += f" Held out by whole areas: {whole}; in all ten bands: {ten}."
-    return text
+    return text + _fine_scale(reports, label)
+
+
+def _fine_scale(reports: Mapping[str, Report], label: str) -> str:
+    """Whether a network that sees the fine scale alone is told less than before; empty where it was not asked."""
+    found = {name: report["classifier"]["squares"]["views"].get(FINE) for name, report in reports.items()}
+    now, then = found[label], found.get("before")
+    if not now:
+        return ""
+    text = f" A network that is shown nothing but the fine scale is right {often(now)}"
+    if not then or label == "before":
+        return f"{text}."
+    text += f"; with the first generator's {often(then)}"
+    gained = then["accuracy"] - now["accuracy"] > EQUAL
+    return f"{text}." if gained else f"{text}: **to it the two are as unlike as they were.**"
 
 
 def often(found: Mapping[str, float]) -> str:

@@ -3,9 +3,9 @@
     python bench/stream.py
     python bench/stream.py --device cpu --batch 32 --seconds 10 --json stream.json
 
-A chip is one date of one series, 64 px, ten bands, with its classification and truth, int16 on the device. Prints its
-context and, last, one JSON object. As the limit to compare with, the same run measures how fast the device copies
-memory: drawing a chip cannot cost less than writing it once.
+A chip is one date of one series, 64 px, ten bands, with its classification and truth, int16 on the device; all of it is
+simulated. Prints its context and, last, one JSON object. As the limit to compare with, the same run measures how fast
+the device copies memory: drawing a chip cannot cost less than writing it once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ import torch
 from encoder.encoders import norm_device
 from encoder.stream import SimulatedStream, StreamConfig
 from encoder.stream_country import CountryConfig
+from stac.cli import check_output, number, parse_args
 from stac.errors import exit_code
+from stac.files import write_whole
 
 
 def calls_per_second(call: Callable[[], object], device: torch.device, seconds: float) -> float:
@@ -67,17 +69,30 @@ def measure(config: StreamConfig, device: torch.device, seconds: float) -> dict[
     }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--batch", type=int, help="series a batch (default: 16 on a CPU, 512 on a GPU)")
-    parser.add_argument("--dates", type=int, default=8)
-    parser.add_argument("--chip-size", type=int, default=64)
-    parser.add_argument("--biomes", nargs="+", help="default: two on a CPU, all on a GPU")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    args = parser.parse_args(argv)
+def _parser() -> argparse.ArgumentParser:
+    """The command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python bench/stream.py", description=__doc__, formatter_class=raw)
+    add = parser.add_argument
+    add("--device", default="auto")
+    batch = number("--batch", int, "a whole number from 1 to 65536", range(1, 65_537).__contains__)
+    add("--batch", type=batch, help="series a batch (default: 16 on a CPU, 512 on a GPU)")
+    dates = number("--dates", int, "a whole number from 1", lambda value: value >= 1)
+    add("--dates", type=dates, default=8)
+    side = number("--chip-size", int, "an even whole number from 8", lambda value: value >= 8 and value % 2 == 0)
+    add("--chip-size", type=side, default=64)
+    add("--biomes", nargs="+", help="default: two on a CPU, all on a GPU")
+    seconds = number("--seconds", float, "seconds above 0, at most 3600", lambda value: 0 < value <= 3600)
+    add("--seconds", type=seconds, default=10.0)
+    add("--json", type=Path, metavar="FILE")
+    return parser
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Check the arguments, measure, print and write."""
+    args = parse_args(_parser(), argv)
+    if args.json is not None:
+        check_output(args.json, "--json")
     device = torch.device(norm_device(args.device))
     small = device.type == "cpu"
     biomes = tuple(args.biomes or (("temperate", "mediterranean") if small else CountryConfig().biomes))
@@ -85,9 +100,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         country=CountryConfig(biomes=biomes, ground_px=384 if small else 512),
         chip_size=args.chip_size,
         dates=args.dates,
-        batch=args.batch or (16 if small else 512),
+        batch=args.batch if args.batch is not None else 16 if small else 512,
     )
     context = {
+        "simulated": True,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}"
         + ("" if small else f", {torch.cuda.get_device_name(device)}"),
         "torch": torch.__version__,
@@ -96,10 +112,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps(context))
     result = {**context, **measure(config, device, args.seconds)}
     print(json.dumps(result, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if args.json is not None:
+        with write_whole(args.json) as temporary:
+            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return exit_code(lambda: _run(argv))
+
+
 if __name__ == "__main__":
-    sys.exit(exit_code(main))
+    sys.exit(main())

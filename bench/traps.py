@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -34,6 +34,7 @@ import pystac
 from benchmark import (
     evaluate_config,
     machine,
+    mark,
     new_config,
     new_parser,
     new_settings,
@@ -49,6 +50,7 @@ from index.metrics import Interval, bootstrap
 from stac import cube, items
 from stac.bands import SCL_CLASSES
 from stac.errors import exit_code
+from stac.files import write_whole
 from stac.items import Scene
 
 _radiometry_of, _replaces = items.radiometry_of, items._replaces
@@ -118,13 +120,12 @@ def _mean(found: Evaluation, unit: str, k: int, metric: str) -> float:
     return float(_answers(found, unit, k).groupby("class")[metric].mean().mean())
 
 
-def _run() -> int:
+def _run(argv: Sequence[str] | None) -> int:
     """Build each variant, evaluate, print what falls."""
-    parser = new_parser(__doc__)
+    parser = new_parser("traps.py", __doc__)
     parser.add_argument("--encoder", default="spectral")
     parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
-    args = start(parser)
-    args.work.mkdir(parents=True, exist_ok=True)
+    args = start(parser, argv)
     archive = open_archive(args.archive, args.work, args.only)
     settings = new_settings(archive, args)
     found: dict[str | None, Evaluation] = {}
@@ -137,9 +138,8 @@ def _run() -> int:
             )
         settings = replace(settings, protocol=found[rule].context["protocol"])  # the same for all
     said = found[None].context
-    print(
-        f"{archive.items} items, {count_doubled(archive.catalog)} of them doubled; encoder {said['encoder']}, ", end=""
-    )
+    doubled = count_doubled(archive.catalog)
+    print(f"{mark(found[None])}{archive.items} items, {doubled} of them doubled; encoder {said['encoder']}, ", end="")
     print(f"{said['pairs']} pairs{', monthly' if said['monthly'] else ''}, {said['areas']} areas, ", end="")
     print(f"protocol {said['protocol']}; {json.dumps(machine())}; commit {said['commit']}\n")
     records = []
@@ -156,11 +156,17 @@ def _run() -> int:
                 record = {"switched_off": rule, "unit": unit, "metric": f"{metric}@{k}", "fall": fall.value}
                 records.append({**said, **record, "interval": [fall.low, fall.high], "queries": count})
             lines.append([rule, str(count), *cells])
-        print(f"{title}, mean over classes\n\n{table(lines)}\n")
+        print(f"{mark(found[None])}{title}, mean over classes\n\n{table(lines)}\n")
     if args.json is not None:
-        args.json.write_text("".join(json.dumps(record) + "\n" for record in records))
+        with write_whole(args.json) as temporary:
+            temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return 0
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return exit_code(lambda: _run(argv))
+
+
 if __name__ == "__main__":
-    sys.exit(exit_code(_run))
+    sys.exit(main())

@@ -46,6 +46,15 @@ class StreamConfig:
     """Only clear and hazy skies."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Check what needs no country.
+
+        Raises:
+            DataError: A batch holds no series.
+        """
+        if self.batch < 1:
+            raise DataError(f"batches of {self.batch} series", "a whole number from 1", "set batch")
+
 
 @dataclass(frozen=True, eq=False)
 class SeriesBatch:

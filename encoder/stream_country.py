@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stac.errors import DataError
 from stac.simulation.biomes import BIOMES, Biome
 from stac.simulation.change import AGES, Change
 from stac.simulation.covers import BANDS, COVERS, WATERS
@@ -115,6 +116,17 @@ class CountryConfig:
     first: date = date(2019, 1, 1)
     years: int = 5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the names.
+
+        Raises:
+            DataError: There is no biome, or none of such a name.
+        """
+        unknown = [name for name in self.biomes if name not in BIOMES]
+        if unknown or not self.biomes:
+            found = f"biomes {' '.join(unknown)}" if unknown else "no biomes"
+            raise DataError(found, f"some of {' '.join(BIOMES)}", "set biomes")
 
     @property
     def last(self) -> date:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from datetime import date, timedelta
 from pathlib import Path
@@ -240,16 +241,83 @@ def test_dnbr_of_an_archive_is_higher_inside(small_archive: Path) -> None:
     assert len(series[0].days) == len(series[0].clear) > 6
 
 
-def test_a_sheet_with_real_pixels_stays_out_of_the_repository(small_archive: Path, root: Path, tmp_path: Path) -> None:
+def test_a_sheet_with_real_pixels_stays_out_of_the_repository(
+    small_archive: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import event_sheet
 
-    from stac.errors import DataError
-
-    with pytest.raises(DataError, match="outside the repository"):
-        event_sheet.main(["--archive", "x", "--real", "y", "--out", str(root / "docs" / "x.png")])
+    assert event_sheet.main(["--archive", "x", "--real", "y", "--out", str(root / "docs" / "x.png")]) == 2
+    assert "outside the repository" in capsys.readouterr().err
     out = tmp_path / "events.png"
     assert event_sheet.main(["--archive", str(small_archive.parent), "--out", str(out)]) == 0
     assert out.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "told"),
+    [
+        ("realism", "--archive ARCHIVE --real /nope --out NEW", "no /nope/l2a-chips/chips.npz"),
+        ("realism", "--archive /nope --label after --out NEW", "no /nope/catalog.json"),
+        ("realism", "--label x", "argument --label: invalid choice: 'x'"),
+        ("realism", "--out NEW", "no before.json and no after.json"),
+        ("event_sheet", "--archive /nope --out NEW.jpg", "no /nope/catalog.json"),
+        ("event_sheet", "--archive ARCHIVE --out NEW.abc", ".abc (expected a name that ends in .jpg"),
+        ("event_sheet", "--archive ARCHIVE --real /nope --out NEW.jpg", "no /nope/calfire-style"),
+        ("event_sheet", "--archive ARCHIVE --out NEW.jpg --examples 0", "--examples 0"),
+        ("stream", "--biomes moon", "biomes moon (expected some of"),
+        ("stream", "--batch -3", "--batch -3"),
+        ("stream", "--batch 0", "--batch 0"),
+        ("stream", "--seconds -1", "--seconds -1"),
+        ("stream", "--seconds nan", "--seconds nan"),
+        ("stream", "--json FILE/x.json", "--json"),
+        ("benchmark", "", "the following arguments are required: --archive, --work"),
+        ("benchmark", "--archive ARCHIVE --work NEW --k 0", "--k 0"),
+        ("benchmark", "--archive ARCHIVE --work NEW --json FILE/x", "--json"),
+        ("benchmark", "--archive /nope --work NEW", "no /nope/catalog.json"),
+        ("traps", "", "the following arguments are required: --archive, --work"),
+        ("traps", "--archive ARCHIVE --work NEW --k 0", "--k 0"),
+        ("traps", "--archive ARCHIVE --work NEW --json FILE/x", "--json"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_sentence_before_any_work(
+    script: str, words: str, told: str, small_archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, file = tmp_path / "new", tmp_path / "file"
+    file.touch()
+    for name, path in (("ARCHIVE", small_archive.parent), ("NEW", new), ("FILE", file)):
+        words = words.replace(name, str(path))
+    try:
+        code = importlib.import_module(script).main(words.split())
+    except SystemExit as end:  # argparse's own way
+        code = end.code
+    lines = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert told in lines[0]
+    assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    from inputs import check_archive
+
+    from stac.errors import DataError
+
+    for name in ("catalog.json", "events.geojson"):
+        (tmp_path / name).write_text("{}")
+    check_archive(tmp_path)
+    (tmp_path / "events.geojson").write_text('{"features": [')
+    with pytest.raises(DataError, match="damaged"):
+        check_archive(tmp_path)
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_tables_of_simulated_imagery_say_so(simulated: bool) -> None:
+    from types import SimpleNamespace
+
+    from benchmark import mark
+
+    assert mark(SimpleNamespace(context={"simulated": simulated})) == ("*simulated*: " if simulated else "")
 
 
 @pytest.mark.slow

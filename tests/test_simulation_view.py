@@ -233,3 +233,54 @@ def test_a_new_lake_is_level(look, ground):
     slant = ground.relief.north[35:65, 35:65].ravel()
     dry_link, wet_link = (abs(np.corrcoef(slant, view.bands10[inside].ravel())[0, 1]) for view in (dry, wet))
     assert wet_link < 0.5 * dry_link
+
+
+def planted(kind, start, zone=0):
+    """A change that takes all of a disc in the forest at once, over five days."""
+    y, x = np.mgrid[:60, :60] - 29.5
+    full = (np.hypot(y, x) < 28).astype(np.float32)
+    zones = np.full(full.shape, zone, np.uint8)
+    return Change(f"{kind}-01", kind, start, start + timedelta(days=5), 20, 20, full, np.zeros_like(full), zones)
+
+
+INSIDE, ON_LAKE = np.s_[1, 40:60, 40:60], np.s_[1, 116:132, 32:48]
+"""The middle of a planted change and of the lake, in B03."""
+
+
+@pytest.mark.parametrize(("kind", "zone", "days"), [("reservoir_fill", 0, 200), ("flood", 0, 12), ("mine", 2, 900)])
+def test_planted_water_freezes_and_bears_snow_as_the_lake_beside_it(look, kind, zone, days):
+    water = [planted(kind, datetime(2021, 7, 15).date() - timedelta(days=days), zone)]
+    summer, cold = look(water), look(water, snow_line=-500.0)
+    frozen, white = look(water, ice=30.0), look(water, ice=30.0, snow_line=-500.0)
+    for view in (summer, cold):
+        assert np.median(view.bands10[INSIDE]) < 1_500
+    if kind != "mine":
+        np.testing.assert_allclose(cold.bands10[INSIDE], summer.bands10[INSIDE], atol=250)
+    for view, least in ((frozen, 2_000), (white, 5_500)):
+        ours, lake = (np.median(view.bands10[place]) for place in (INSIDE, ON_LAKE))
+        assert ours > least
+        assert ours == pytest.approx(lake, rel=0.35 if kind == "mine" else 0.2)  # ponds of mines lie on slopes
+    thin = np.median(look(water, ice=4.0).bands10[INSIDE])
+    assert np.median(summer.bands10[INSIDE]) + 300 < thin < np.median(frozen.bands10[INSIDE]) - 300
+
+
+@pytest.mark.parametrize(("kind", "days"), [("reservoir_drain", 150), ("flood", 200)])
+def test_what_has_drained_is_land_and_bears_snow_without_ice(look, kind, days):
+    change = planted(kind, datetime(2021, 7, 15).date() - timedelta(days=days))
+    if kind == "reservoir_drain":
+        change = replace(change, top=95, left=10)
+    where = ON_LAKE if kind == "reservoir_drain" else INSIDE
+    open_, iced, white = look([change]), look([change], ice=30.0), look([change], snow_line=-500.0)
+    np.testing.assert_array_equal(iced.bands10[where], open_.bands10[where])
+    if kind == "reservoir_drain":
+        assert np.median(open_.bands10[where]) < 2_500
+        assert np.median(white.bands10[where]) > 6_000
+        assert np.median(look(snow_line=-500.0).bands10[where]) < 1_500  # the lake that was there
+    else:
+        assert np.median(white.bands10[where]) > 1.5 * np.median(open_.bands10[where])
+
+
+def test_a_dam_is_land_and_bears_snow(look):
+    dam = [planted("reservoir_fill", date(2021, 1, 1), 1)]
+    np.testing.assert_array_equal(look(dam, ice=30.0).bands10[INSIDE], look(dam).bands10[INSIDE])
+    assert np.median(look(dam, ice=30.0, snow_line=-500.0).bands10[INSIDE]) > 6_000

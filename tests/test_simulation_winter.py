@@ -8,7 +8,17 @@ import torch
 
 from stac.simulation.biomes import BIOMES
 from stac.simulation.covers import BROADLEAF, CONIFER, COVERS, GRASS, RIVER, SEA, WATER
-from stac.simulation.winter import Winters, frozen_part, hidden_by_cover, hide_snow, monthly, new_winters
+from stac.simulation.spectra import MATERIAL_SPECTRA
+from stac.simulation.winter import (
+    Winters,
+    freeze_laid_water,
+    frozen_part,
+    hidden_by_cover,
+    hide_snow,
+    laid_water,
+    monthly,
+    new_winters,
+)
 
 FIRST, DAYS = date(2020, 7, 1), 1095
 MONTH = np.array([(FIRST + timedelta(days=n)).month for n in range(DAYS)])
@@ -139,3 +149,36 @@ def test_torch_and_batches_hide_the_same():
     for i in range(3):
         alone = hide_snow(hidden_by_cover()[cover[i]], height[i], float(line[i]), frozen_part(cover[i], float(ice[i])))
         np.testing.assert_allclose(alone, whole[i], rtol=1e-6)
+
+
+def laid(*names: str) -> np.ndarray:
+    """An image (C, 1, n), each pixel of one material."""
+    return np.stack([MATERIAL_SPECTRA[name] for name in names], axis=1)[:, None, :].astype(np.float32)
+
+
+def test_laid_water_is_told_from_mud_and_rock_and_freezes_as_lakes_do():
+    image = laid("clear water", "muddy water", "mud", "spoil", "earthwork", "muddy water")
+    water = laid_water(image, np.array([[1, 1, 1, 1, 1, 0.25]], np.float32))
+    np.testing.assert_array_equal(water, [[1, 1, 0, 0, 0, 0.25]])
+    for ice in (0.0, 3.0, 6.0, 30.0):
+        part = float(frozen_part(np.array([[WATER]]), ice)[0, 0])
+        after = image.copy()
+        left = freeze_laid_water(after, water, ice, MATERIAL_SPECTRA["snow"])
+        np.testing.assert_allclose(left, water * (1 - part), atol=1e-6)
+        grey = 0.4 * MATERIAL_SPECTRA["snow"]
+        np.testing.assert_allclose(after[:, 0, 0], image[:, 0, 0] * (1 - part) + grey * part, rtol=1e-5)
+        np.testing.assert_array_equal(after[:, 0, 2:5], image[:, 0, 2:5])
+
+
+def test_torch_and_batches_freeze_laid_water_alike():
+    rng = np.random.default_rng(3)
+    images = rng.uniform(0.01, 0.4, (3, 10, 5, 6)).astype(np.float32)
+    weight, ice = rng.random((3, 5, 6), dtype=np.float32), np.array([0, 5, 30], np.float32)
+    t, snow = torch.from_numpy, MATERIAL_SPECTRA["snow"].astype(np.float32)
+    twin = t(images.copy())
+    left = freeze_laid_water(twin, laid_water(twin, t(weight)), t(ice), t(snow))
+    for i in range(3):
+        alone = images[i].copy()
+        ours = freeze_laid_water(alone, laid_water(alone, weight[i]), float(ice[i]), snow)
+        np.testing.assert_allclose(left[i].numpy(), ours, atol=1e-6)
+        np.testing.assert_allclose(twin[i].numpy(), alone, atol=1e-6)

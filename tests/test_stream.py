@@ -79,6 +79,14 @@ def test_wrong_sizes_are_refused() -> None:
         SimulatedStream(replace(CONFIG, chip_size=33))
     with pytest.raises(DataError, match="1000 dates"):
         SimulatedStream(replace(TINY, dates=1000))
+    with pytest.raises(DataError, match="batches of 0 series"):
+        StreamConfig(batch=0)
+
+
+@pytest.mark.parametrize(("biomes", "told"), [(("temperate", "moon"), "biomes moon"), ((), "no biomes")])
+def test_unknown_biomes_are_refused(biomes: tuple[str, ...], told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        CountryConfig(biomes=biomes)
 
 
 def test_clear_streams_hold_no_clouds() -> None:

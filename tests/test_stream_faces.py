@@ -315,7 +315,13 @@ def test_both_faces_have_the_same_reflectances_and_seasons(archive_draws: Face, 
             assert ndvi[0] == pytest.approx(ndvi[1], abs=0.04 if summer else 0.07), (name, summer)
 
 
-def _stream_change(found: SimulatedStream, change: int, slot: int, corner: tuple[int, int]) -> np.ndarray:
+Winter = tuple[float, float]
+"""Snow line, metres, and ice, cm."""
+
+
+def _stream_change(
+    found: SimulatedStream, change: int, slot: int, corner: tuple[int, int], winter: Winter
+) -> np.ndarray:
     """What a change did to a window (C, 48, 48), as the stream draws it: with it less without it."""
 
     def whole(value: int) -> torch.Tensor:
@@ -336,9 +342,9 @@ def _stream_change(found: SimulatedStream, change: int, slot: int, corner: tuple
         age=real(slot * SLOT_DAYS - country.start[change]),
         span=real(country.span[change]),
         weather=new_weather_tensors(*CLEAR_NOON, np.random.default_rng(5), torch.device("cpu")),
-        snow_line=real(np.inf),
+        snow_line=real(winter[0]),
         laden_line=real(np.inf),
-        ice=real(0),
+        ice=real(winter[1]),
         level=real(0),
         veer=real(0),
         shift=torch.zeros(1, 2),
@@ -358,10 +364,12 @@ def _stream_change(found: SimulatedStream, change: int, slot: int, corner: tuple
 CLEAR_NOON = (np.array([SKIES.index("clear")]), np.zeros(1), np.full(1, 150.0), np.full(1, 50.0))
 
 
-def _archive_change(ground: Ground, years: Years, change: Change, day: int, corner: tuple[int, int]) -> np.ndarray:
+def _archive_change(
+    ground: Ground, years: Years, change: Change, day: int, corner: tuple[int, int], winter: Winter
+) -> np.ndarray:
     """The same from the archive's face, bands of 20 m repeated."""
     when = datetime.combine(MIXED.first, time(12), UTC) + timedelta(days=day)
-    shot = Shot(0, when, "clear", 0.0, np.inf, 0.0, 150.0, 50.0, (0.0, 0.0))
+    shot = replace(Shot(0, when, "clear", 0.0, winter[0], 0.0, 150.0, 50.0, (0.0, 0.0)), ice=winter[1])
     biome = BIOMES[ground.biome]
     season = new_season(biome, when.timetuple().tm_yday, when.year - MIXED.first.year, ground.fields, years)
     views = [new_view(ground, part, season, biome, shot, np.random.default_rng(9)) for part in ([change], [])]
@@ -372,21 +380,26 @@ def _archive_change(ground: Ground, years: Years, change: Change, day: int, corn
     return image[:, corner[0] : corner[0] + 48, corner[1] : corner[1] + 48]
 
 
-def test_both_faces_draw_the_same_changes(mixed: SimulatedStream, land: Land) -> None:
-    """Each change, two months after its end under a clear sky: its class, its size, what it did to each band."""
+@pytest.mark.parametrize("winter", [(np.inf, 0.0), (-1_000.0, 30.0)])
+def test_both_faces_draw_the_same_changes(mixed: SimulatedStream, land: Land, winter: Winter) -> None:
+    """Each change, two months after its end under a clear sky: its class, its size, what it did to each band.
+
+    Floods are seen within ten days in winter, while there is water to freeze.
+    """
     country, compared = mixed.country, 0
     flat = [(number, change) for number, part in enumerate(land[1]) for change in part]
     assert [change.kind for _, change in flat] == [KINDS[kind] for kind in country.kind]
     for k, (number, change) in enumerate(flat):
         ground = land[0][number]
-        day = ((change.end - MIXED.first).days + 60) // SLOT_DAYS * SLOT_DAYS
+        later = 10 if winter[1] > 0 and change.kind == "flood" else 60
+        day = ((change.end - MIXED.first).days + later) // SLOT_DAYS * SLOT_DAYS
         if day >= country.slots * SLOT_DAYS:
             continue
         rows, cols = np.nonzero(change.strength > 0.5)
         middle = int(np.median(rows)) + change.top - 24, int(np.median(cols)) + change.left - 24
         row, col = (min(max(at // 2 * 2, 8), MIXED.ground_px - 56) for at in middle)
-        ours = _archive_change(ground, land[2][number], change, day, (row, col))
-        theirs = _stream_change(mixed, k, day // SLOT_DAYS, (row, col))
+        ours = _archive_change(ground, land[2][number], change, day, (row, col), winter)
+        theirs = _stream_change(mixed, k, day // SLOT_DAYS, (row, col), winter)
         size = [(np.abs(part).max(axis=0) > 100).mean() for part in (ours, theirs)]
         assert size[0] == pytest.approx(size[1], abs=0.04, rel=0.1), change.kind
         means = [part.mean(axis=(1, 2)) for part in (ours, theirs)]

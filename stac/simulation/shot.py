@@ -31,8 +31,8 @@ class Shot:
     sun_elevation: float
     """Degrees above the horizon."""
     shift: tuple[float, float]
-    """Misregistration of this pass, pixels of 10 m down and right: up to 0.3 long, 1.2 in old baselines, 1.9 in the first
-    of two deliveries."""
+    """Misregistration of this pass, pixels of 10 m down and right: up to 0.3 long, 1.2 in old baselines, 1.9 in the
+    first of two deliveries."""
     laden_line: float = math.inf
     """Height above which trees bear fresh snow, metres; infinite for none."""
     ice: float = 0.0
