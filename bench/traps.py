@@ -104,7 +104,8 @@ def count_doubled(catalog: Path) -> int:
 def falls(with_rule: Evaluation, without: Evaluation, unit: str, k: int, metric: str) -> tuple[Interval, int]:
     """How far the mean over classes falls without a rule, and how many events ask in both."""
     keys = ["event_id", "class"]
-    both = pd.merge(*(_answers(found, unit, k)[[*keys, metric]] for found in (with_rule, without)), on=keys)
+    one, other = (_answers(found, unit, k)[[*keys, metric]] for found in (with_rule, without))
+    both = pd.merge(one, other, on=keys)
     _, groups = np.unique(both["class"].to_numpy(dtype=str), return_inverse=True)
     seed = int(with_rule.context["seed"])
     return bootstrap((both[f"{metric}_x"] - both[f"{metric}_y"]).to_numpy(np.float64), groups, seed=seed), len(both)
