@@ -165,7 +165,9 @@ def test_every_way_of_the_offset_is_there_and_the_date_tells_nothing():
     found = [p for group in products() for p in group]
     assert {p.baseline >= "04.00" for p in found if p.shot.time.year == 2021} == {False, True}
     for product in found:
-        assert product.offset == (1000 if product.baseline >= "04.00" and not product.offset_applied else 0)
+        claimed = product.baseline >= "04.00" and not product.offset_applied
+        assert product.offset == (1000 if claimed and not product.mistagged else 0)
+        assert not product.mistagged or (claimed and product.sequence == 0)
         assert not (product.offset_applied and product.baseline < "04.00")
     assert {p.offset_applied for p in found if p.shot.time.year == 2023} == {False, True}
 
