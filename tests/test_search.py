@@ -60,7 +60,7 @@ def test_fires_find_fires(store: Store, demo_archive: Path) -> None:
     settings = Settings(k=(10,), protocol="places")
     found = evaluate_store(store, demo_archive.with_name("events.geojson"), settings).answers
     fires = found[(found["unit"] == "place") & (found["class"] == "wildfire")]
-    assert len(fires) >= 3
+    assert len(fires) >= 2
     assert fires["ap"].mean() > 3 * fires["chance_ap"].mean()
 
 
