@@ -175,7 +175,7 @@ def chip_layer(
     shown: str | None,
     starts: gpd.GeoDataFrame | None = None,
 ) -> folium.FeatureGroup:
-    """The layer that changes: events, above them the places to start from, the hits, the picked one.
+    """The layer that changes: events, above them the hits, the places to start from, the picked one.
 
     Args:
         area: The store's, degrees; decides whether chips are squares or dots.
@@ -186,24 +186,21 @@ def chip_layer(
         starts: Events to start from, marked with a ring, or None.
     """
     group = folium.FeatureGroup(name="changes")
-    west, south, east, north = unrolled_bounds(area)
+    west, _, east, _ = unrolled_bounds(area)
     # Chips may stick out of the area; those of a turn further are meant for its other end.
     left = (west + east) / 2 - 180
     features = _features(events.iloc[::-1], EVENT_RAMP, "magnitude", left, faint=hits is not None)
     rings = _rings(starts, left) if starts is not None else []
-    features += rings
     if hits is not None:
         features += _features(hits.iloc[::-1], HIT_RAMP, "score", left, faint=False, shown=shown)
+    features += rings
     if picked is not None:
         look = {"color": PICKED_COLOUR, "weight": 3, "fillColor": PICKED_COLOUR, "fillOpacity": 0.12}
         tip = "<b>Picked</b><br>" + _tip(picked.iloc[0])
         features.append(_feature(picked.geometry.iloc[0], look, tip, left))
     if not features:
         return group
-    chip = next(
-        rows.geometry.iloc[0].bounds for rows in (picked, hits, events, starts) if rows is not None and len(rows)
-    )
-    dots = (chip[2] - chip[0]) / max(east - west, north - south, 1e-9) < SMALLEST_CHIP
+    dots = draws_dots(area, picked, hits, events, starts)
     if dots:
         for feature in features:
             centre = shapely.centroid(shapely.geometry.shape(feature["geometry"]))
@@ -217,6 +214,13 @@ def chip_layer(
         smooth_factor=0,
     ).add_to(group)
     return group
+
+
+def draws_dots(area: BaseGeometry, *layers: gpd.GeoDataFrame | None) -> bool:
+    """Whether chips are too small on the map of an area to be drawn as squares; by the first chip of the layers."""
+    west, south, east, north = unrolled_bounds(area)
+    chip = next((rows.geometry.iloc[0].bounds for rows in layers if rows is not None and len(rows)), None)
+    return chip is not None and (chip[2] - chip[0]) / max(east - west, north - south, 1e-9) < SMALLEST_CHIP
 
 
 def _features(
@@ -238,12 +242,15 @@ def _features(
 
 
 def _rings(starts: gpd.GeoDataFrame, left: float) -> list[dict[str, Any]]:
-    """Two GeoJSON points for each row: a white ring and a dark one under it, so that it shows on any ground."""
+    """Two GeoJSON points for each row: a white ring and a dark one under it, so that it shows on any ground.
+
+    Not filled, so that a click inside goes to what lies below.
+    """
     features = []
     for _, row in starts.iterrows():
         tip = "<b>Place to start from</b><br>" + _tip(row)
         for colour, weight in (("#14181B", 4.5), ("#FFFFFF", 2)):
-            look = {"radius": RING_PX, "color": colour, "weight": weight, "fillColor": "#FFFFFF", "fillOpacity": 0}
+            look = {"radius": RING_PX, "color": colour, "weight": weight, "fill": False}
             feature = _feature(shapely.centroid(row.geometry), look, tip, left)
             feature["properties"]["hover"] = {"weight": 3.5} if weight == 2 else {}
             features.append(feature)
@@ -286,23 +293,3 @@ def ramp_colours(values: NDArray[np.float64], ramp: tuple[str, ...]) -> list[str
     at = np.linspace(0, 1, len(ramp))
     rgb = np.stack([np.interp(share, at, stops[:, i]) for i in range(3)], axis=1)
     return ["#" + "".join(f"{round(v):02X}" for v in row) for row in rgb]
-
-
-def find_clicked(lon: float, lat: float, *layers: gpd.GeoDataFrame | None) -> str | None:
-    """`event_id` of the first row that holds a point, layer by layer in the order given; None where none does.
-
-    Args:
-        lon: Degrees, any turn of the globe.
-        lat: Degrees.
-        layers: Tables of events, each in its own order of preference.
-    """
-    lon = (lon + 180) % 360 - 180
-    points = [shapely.Point(lon + turn, lat) for turn in (0, 360, -360)]  # a chip across the antimeridian goes beyond
-    for layer in layers:
-        if layer is None or layer.empty:
-            continue
-        chips = layer.geometry.to_numpy()
-        inside = np.flatnonzero(np.any([shapely.intersects(chips, point) for point in points], axis=0))
-        if inside.size:
-            return str(layer["event_id"].iloc[int(inside[0])])
-    return None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import geopandas as gpd
 import pandas as pd
 import pytest
 import shapely
 
-from app.mapview import PICKED_COLOUR, RING_PX, BaseMap, chip_layer, find_clicked, new_base_map, unrolled_bounds
+from app import mappanel
+from app.mappanel import find_clicked, find_ringed
+from app.mapview import PICKED_COLOUR, RING_PX, BaseMap, chip_layer, new_base_map, unrolled_bounds
 from stac.area import norm_area
 from stac.lattice import locate
 
@@ -85,16 +88,36 @@ def test_the_picked_event_lies_above_hits_and_hits_above_events() -> None:
     assert [look["weight"] for look in looks] == [0.7, 0.7, 4, 2, 3]
 
 
-def test_places_to_start_from_bear_a_ring_below_the_hits() -> None:
+def test_places_to_start_from_bear_a_ring_above_the_hits() -> None:
     events, hits = new_rows(0.01), new_rows(0.01, rank=[1, 2], score=[0.9, 0.8])
     group = chip_layer(AREA, events=events, hits=hits, picked=events.head(1), shown="b", starts=events)
     features = features_of(group)
     kinds = [feature["geometry"]["type"] for feature in features]  # type: ignore[index]
-    assert kinds == ["Polygon"] * 2 + ["Point"] * 4 + ["Polygon"] * 3
-    for feature, row in zip(features[2:6], [0, 0, 1, 1], strict=True):
+    assert kinds == ["Polygon"] * 4 + ["Point"] * 4 + ["Polygon"]
+    for feature, row in zip(features[4:8], [0, 0, 1, 1], strict=True):
         assert feature["properties"]["look"]["radius"] == RING_PX  # type: ignore[index]
+        assert feature["properties"]["look"]["fill"] is False  # type: ignore[index]
         assert "Place to start from" in feature["properties"]["tip"]  # type: ignore[index]
-        assert find_clicked(*feature["geometry"]["coordinates"], events) == events["event_id"][row]  # type: ignore[index]
+        at = feature["geometry"]["coordinates"]  # type: ignore[index]
+        assert find_clicked(*at, events) == find_ringed(*at, events) == events["event_id"][row]
+        assert find_ringed(at[0] + 360, at[1], events) == events["event_id"][row]
+        assert find_ringed(at[0] + 1e-5, at[1], events) is None  # in the chip, not on its ring
+
+
+def test_a_ring_opens_its_place_where_a_hit_lies_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    events, hits = new_rows(0.01), new_rows(0.01, rank=[1, 2], score=[0.9, 0.8])
+    hits["event_id"] = ["h1", "h2"]
+    opened: list[str] = []
+    state: dict[str, object] = {}
+    monkeypatch.setattr(mappanel.st, "session_state", state)
+    for name in ("pick", "show_hit"):
+        monkeypatch.setattr(mappanel, name, lambda event, name=name: opened.append(f"{name} {event}"))
+    store = SimpleNamespace(store=SimpleNamespace(area=AREA), highlights=events, strongest=lambda: events)
+    centre = shapely.centroid(events.geometry.iloc[1])
+    for lon in (centre.x, centre.x + 1e-4):
+        state["map"] = {"last_clicked": {"lng": lon, "lat": centre.y}}
+        mappanel._map_changed("map", store, SimpleNamespace(hits=hits), events)  # type: ignore[arg-type]
+    assert opened == ["pick b", "show_hit h2"]
 
 
 def test_nothing_to_draw_is_an_empty_layer() -> None:

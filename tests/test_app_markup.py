@@ -11,7 +11,8 @@ import pytest
 import shapely
 
 from app.imagery import SHORT_WAVE, TRUE_COLOUR, Composite, Shot
-from app.mapview import EVENT_RAMP, chip_layer, find_clicked, ramp_colours
+from app.mappanel import find_clicked
+from app.mapview import EVENT_RAMP, chip_layer, ramp_colours
 from app.markup import Pair, banner_html, card_html, head_html, legend_html, strip_html, tile_html, title_html
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
