@@ -3,13 +3,12 @@
     python bench/traps.py --archive data/archives/benchmark --work data/benchmark --monthly --json traps.jsonl
     python bench/traps.py --archive … --work … --monthly --only mediterranean temperate cropland coast
 
-Five stores are built, which takes long: `--only` takes some of the areas, named before any figure is seen.
+Four stores are built, which takes long: `--only` takes some of the areas, named before any figure is seen.
 
 | switched off | then |
 | --- | --- |
 | offset | nothing is taken from the pixels of baselines 04.00 and later, which carry +1000 |
-| duplicates: the oldest | of a granule that was processed twice the lowest baseline is kept, not the highest |
-| duplicates: both | none is dropped; the day's merge takes the first one in order of time, tile and item id |
+| duplicates | none is dropped; the day's merge takes the first one in order of time, tile and item id: the older one |
 | cloud | every pixel with data counts as clear, in the choice of chips and in their embedding |
 
 Each variant is a store of its own, built by the same command with that one function or constant replaced, and asked by
@@ -53,22 +52,12 @@ from stac.errors import exit_code
 from stac.files import write_whole
 from stac.items import Scene
 
-_radiometry_of, _replaces = items.radiometry_of, items._replaces
+_radiometry_of = items.radiometry_of
 
 
 def without_offset(item: pystac.Item) -> tuple[str, int]:
     """The baseline, and nothing to add."""
     return _radiometry_of(item)[0], 0
-
-
-def keep_oldest(scenes: Iterable[Scene]) -> list[Scene]:
-    """As `stac.items.deduplicate`, the wrong way round: the lowest baseline, the one processed first."""
-    kept: dict[tuple[str, object], list[Scene]] = {}
-    for scene in sorted(scenes, key=lambda s: (s.baseline, s.generated, s.item_id)):
-        near = kept.setdefault((scene.tile, scene.time.date()), [])
-        if not any(_replaces(other, scene) for other in near):
-            near.append(scene)
-    return [scene for found in kept.values() for scene in found]
 
 
 def keep_both(scenes: Iterable[Scene]) -> list[Scene]:
@@ -78,8 +67,7 @@ def keep_both(scenes: Iterable[Scene]) -> list[Scene]:
 
 RULES = {
     "offset": (items, "radiometry_of", without_offset),
-    "duplicates: the oldest": (items, "deduplicate", keep_oldest),
-    "duplicates: both": (items, "deduplicate", keep_both),
+    "duplicates": (items, "deduplicate", keep_both),
     "cloud": (cube, "CLEAR_SCL", tuple(value for value in SCL_CLASSES if value != 0)),
 }
 """Rule → where it stands, and what takes its place."""
@@ -132,7 +120,7 @@ def _run(argv: Sequence[str] | None) -> int:
     found: dict[str | None, Evaluation] = {}
     for rule in (None, *args.rules):
         name = store_name(args, args.encoder)
-        folder = name if rule is None else f"{name}-without-{rule.replace(': ', '-').replace(' ', '-')}"
+        folder = name if rule is None else f"{name}-without-{rule}"
         with switched_off(rule):
             found[rule], _ = evaluate_config(
                 new_config(archive, args, args.encoder, args.work / folder), archive, settings

@@ -12,7 +12,8 @@ import shapely
 from stac.items import deduplicate, resolve_scene
 from stac.simulation.areas import SIZES
 from stac.simulation.catalog import COLLECTION, new_item, write_areas, write_catalog, write_geojson
-from stac.simulation.passes import Overpass, Product
+from stac.simulation.passes import Overpass
+from stac.simulation.products import Product
 from stac.simulation.shot import Shot
 
 AREA = replace(SIZES["demo"].areas[0], tile_px=64, step_px=48)
@@ -50,6 +51,23 @@ def test_item_says_that_it_is_simulated_and_reads_as_an_earth_search_item():
     assert item.properties["s2:product_uri"].startswith("S2B_MSIL2A_20220718T184902_N0400_R")
     assert "_T10SEJ_20220719T000002.SAFE" in item.properties["s2:product_uri"]
     assert item.datetime == datetime(2022, 7, 18, 19, 0, 2, tzinfo=UTC)
+    assert item.properties["s2:tile_id"].startswith("S2B_OPER_MSI_L2A_TL_2BPS_20220719T000002_A")
+    assert item.properties["s2:tile_id"].endswith("_T10SEJ_N04.00")
+    west, south, east, north = item.bbox
+    centre = item.properties["proj:centroid"]
+    assert (west < centre["lon"] < east, south < centre["lat"] < north) == (True, True)
+
+
+def test_the_field_that_tells_parts_of_a_tile_apart_is_one_for_both_deliveries_and_both_tiles():
+    scenes = [
+        resolve_scene(pystac.Item.from_dict(make(**options)))
+        for options in ({}, {"baseline": "05.10", "sequence": 1}, {"tile": AREA.tiles[1]}, {"slot": 115})
+    ]
+    strips = [scene.strip for scene in scenes]
+    assert strips[0] is not None
+    assert strips == [strips[0]] * 4  # by the time of the shot, which is one here
+    assert scenes[0].datatake is not None
+    assert scenes[0].datatake < strips[0] < scenes[0].time
 
 
 @pytest.mark.parametrize(

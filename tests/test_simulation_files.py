@@ -14,7 +14,8 @@ from stac.simulation.areas import SIZES
 from stac.simulation.catalog import COLLECTION
 from stac.simulation.covers import BANDS
 from stac.simulation.files import find_foreign, write_item
-from stac.simulation.passes import Overpass, Product
+from stac.simulation.passes import Overpass
+from stac.simulation.products import Product
 from stac.simulation.shot import Shot
 
 AREA = replace(SIZES["benchmark"].areas[3], tile_px=600, step_px=400)

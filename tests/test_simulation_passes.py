@@ -14,10 +14,10 @@ from stac.simulation.passes import (
     baseline_of,
     cut_tile,
     plan_overpasses,
-    plan_products,
     refined_share,
     swath,
 )
+from stac.simulation.products import plan_products
 from stac.simulation.shot import SKIES
 from stac.simulation.weather import new_weather, water_level
 
@@ -185,6 +185,26 @@ def test_duplicates_are_older_worse_placed_and_brighter():
         assert 1.95 > np.hypot(*first.shot.shift) > 1.25 > 0.31 > np.hypot(*product.shot.shift)
         assert first.shot.haze >= 0.012
         assert replace(first.shot, shift=product.shot.shift, haze=product.shot.haze) == product.shot
+
+
+def test_a_campaign_delivers_each_product_of_its_days_again_and_the_first_ones_mostly_deny_their_offset():
+    plan = replace(DEMO, campaign_days=300)
+    for seed in range(3):
+        found = [p for group in products(seed=seed, plan=plan) for p in group]
+        passes = {p.shot.time: set() for p in found}
+        for product in found:
+            passes[product.shot.time].add((product.tile, product.sequence))
+        doubled = sorted(t for t, seen in passes.items() if {(tile, 1 - n) for tile, n in seen} == seen)
+        runs = [len(list(run)) for same, run in itertools.groupby(sorted(passes), key=doubled.__contains__) if same]
+        assert max(runs) > 20  # passes of 300 days, less the gaps
+        late = [p for p in found if p.sequence == 1 and p.baseline == "05.10"]
+        assert len({p.item_id for p in found}) == len(found)
+        assert 0.15 < len(late) / len(found) < 0.35
+        first = [p for p in found if p.sequence == 0 and p.shot.time in doubled and p.baseline == "04.00"]
+        assert 0.55 < np.mean([p.mistagged for p in first]) < 0.85
+        good = [p for p in first if p.gain == 1]
+        assert len(good) > 0.8 * len(first)
+        assert all(np.hypot(*p.shot.shift) < 0.31 for p in good)
 
 
 def test_new_products_are_placed_well_and_old_ones_badly():

@@ -34,8 +34,9 @@ from .events import new_counts, outline, plant_changes
 from .files import clear_leftovers, find_foreign, replaced, write_item
 from .ground import Ground
 from .landscape import new_ground
-from .passes import Product, cut_tile, plan_overpasses, plan_products, swath
+from .passes import cut_tile, plan_overpasses, swath
 from .phenology import new_season
+from .products import Product, plan_products
 from .season import Season
 from .shot import Shot
 from .view import BANDS_10M, View, new_view

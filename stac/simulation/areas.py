@@ -83,6 +83,8 @@ class Plan:
     """Last day of the archive."""
     twins: float = 0.03
     """Part of the items that is there a second time, from another processing; at least one in each area."""
+    campaign_days: int = 0
+    """Days in a row, begun in 2022, whose every item is there a second time: a reprocessing campaign."""
     step: int = 1
     """Reflectance × 10,000 is rounded to multiples of this, from 1 (as drawn) up: see `files.write_item`."""
 
@@ -112,6 +114,7 @@ _BENCHMARK = Plan(
     events=60,
     # assumed: catalogs that keep earlier processings hold about as many where a collection was processed anew.
     twins=0.12,
+    campaign_days=300,
 )
 
 SIZES: dict[str, Plan] = {"demo": _DEMO, "benchmark": _BENCHMARK}

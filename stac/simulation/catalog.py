@@ -21,7 +21,7 @@ from shapely.geometry.polygon import orient
 from ..bands import BANDS, SCL, SCL_CLASSES
 from ..lattice import to_lonlat
 from .areas import PIXEL, Area
-from .passes import Product
+from .products import Product
 
 COLLECTION = "sentinel-2-l2a-simulated"
 CREATED = "2024-02-01T00:00:00Z"
@@ -35,6 +35,8 @@ _TIME = "%Y%m%dT%H%M%S"
 _REPROCESSED = datetime(2024, 1, 8, tzinfo=UTC)
 _DATATAKE = timedelta(minutes=11)
 """assumed: from the start of the datatake to the area."""
+_IN_STRIP = timedelta(seconds=40)
+"""assumed: from the start of the datastrip, the part of the datatake that one station received, to the area."""
 
 _EXTENSIONS = [
     "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
@@ -78,7 +80,11 @@ def band_asset(name: str, shape: Sequence[int], product: Product) -> dict[str, A
     band = BANDS[name]
     scaling = {"scale": 0.0001, "offset": -0.1 if product.baseline >= "04.00" else 0}
     raster = {"nodata": 0, "data_type": "uint16", "bits_per_sample": 15, "spatial_resolution": band.gsd, **scaling}
-    centre = {"name": band.common_name, "common_name": band.common_name, "center_wavelength": band.wavelength / 1000}
+    centre = {
+        "name": band.common_name,
+        "common_name": band.common_name,
+        "center_wavelength": round(band.wavelength / 1000, 3),
+    }
     return {
         "href": f"./{name}.tif",
         "type": _COG_TYPE,
@@ -142,7 +148,11 @@ def new_item(product: Product, scl: NDArray[np.uint8], assets: Mapping[str, Any]
         "collection": COLLECTION,
         "bbox": [round(v, 7) for v in outline.bounds],
         "geometry": rounded(mapping(outline)),
-        "properties": {STAMP: stamp, **_properties(product, share, 100 * float(seen[0]) / scl.size)},
+        "properties": {
+            STAMP: stamp,
+            **_properties(product, share, 100 * float(seen[0]) / scl.size),
+            "proj:centroid": {"lat": round(outline.centroid.y, 5), "lon": round(outline.centroid.x, 5)},
+        },
         "links": links,
         "assets": dict(assets),
     }
@@ -160,6 +170,7 @@ def _properties(product: Product, share: Mapping[int, float], nodata: float) -> 
     short = "N" + baseline.replace(".", "")
     orbit = f"{1 + zlib.crc32(product.area.name.encode()) % 143:03d}"
     start, made = f"{shot.time - _DATATAKE:{_TIME}}", _made(product)
+    system = f"{product.platform}_OPER_MSI_L2A"
     # A satellite turns 143 times in 10 days: https://sentiwiki.copernicus.eu/web/s2-mission.
     revolution = (28_900 if product.platform == "S2A" else 20_000) + 143 * (slot // 2)
     return {
@@ -181,6 +192,10 @@ def _properties(product: Product, share: Mapping[int, float], nodata: float) -> 
         "grid:code": f"MGRS-{product.tile}",
         "view:sun_azimuth": round(shot.sun_azimuth, 6),
         "view:sun_elevation": round(shot.sun_elevation, 6),
+        "s2:tile_id": f"{system}_TL_2BPS_{made:{_TIME}}_A{revolution:06d}_T{product.tile}_N{baseline}",
+        "s2:datastrip_id": f"{system}_DS_2BPS_{made:{_TIME}}_S{shot.time - _IN_STRIP:{_TIME}}_N{baseline}",
+        "s2:degraded_msi_data_percentage": 0,
+        "s2:saturated_defective_pixel_percentage": 0,
         "s2:nodata_pixel_percentage": round(nodata, 4),
         "s2:dark_features_percentage": share[2],
         "s2:cloud_shadow_percentage": share[3],

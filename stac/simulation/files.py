@@ -24,7 +24,7 @@ from ..errors import DataError, StoreError
 from ..files import lock
 from .catalog import COLLECTION, band_asset, new_item, scl_asset, west_of
 from .covers import BANDS
-from .passes import Product
+from .products import Product
 
 AT_ROOT = frozenset({"catalog.json", "events.geojson", "areas.geojson", "simulation.json", COLLECTION})
 """Names at the root of an archive."""

@@ -1,4 +1,4 @@
-"""When the simulated satellites pass, under which sky, and which products came of it: with the gaps that archives have.
+"""When the simulated satellites pass, under which sky, with the gaps that archives have.
 
 Figures of the mission (orbit of 98.62° inclination, descending node at 10:30 mean local solar time, 143 revolutions in
 10 days, two satellites half a cycle apart): https://sentiwiki.copernicus.eu/web/s2-mission.
@@ -7,8 +7,7 @@ Figures of the mission (orbit of 98.62° inclination, descending node at 10:30 m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 
@@ -38,7 +37,7 @@ _BASELINES: tuple[tuple[date, str], ...] = (
     (date(2022, 12, 6), "05.09"),
     (date(2023, 12, 13), "05.10"),
 )
-_OFFSET_SINCE = date(2022, 1, 25)
+OFFSET_SINCE = date(2022, 1, 25)
 _REFINED_SINCE = date(2021, 8, 23)
 """First day of geometric refinement the world over: https://sentiwiki.copernicus.eu/web/s2-processing."""
 
@@ -57,17 +56,10 @@ limit before that day; between 70 and 82 they hold what came."""
 _SKIPPED = 0.68  # a slot of five days after which the next one is not delivered: 5 or 10 days between passes
 _LOST = 0.06  # a pass that is missing on top of that
 _GAP_DAYS = (21, 45)  # one gap a year in which nothing was delivered
-_TILE_LOST = 0.04
 _AT_EDGE = 0.06  # passes with the swath's edge on the ground
 
-# What is processed anew mostly had a reason: ESA's quality reports list products with a poor fit to the reference and
-# with auxiliary data missing. assumed: misplaced by 13 to 19 m, 2 to 5 % too bright, haze left in.
-_POOR_SHIFT, _POOR_GAIN, _POOR_HAZE = (1.3, 1.9), (1.02, 1.05), (0.012, 0.03)
-
-# Items of Earth Search that say `boa_offset_applied: false` of pixels from which the offset was taken, until they are
-# processed anew: https://github.com/cirrus-geo/cirrus-earth-search/issues/33 and
-# https://github.com/Element84/earth-search/issues/71. assumed: this share of the first deliveries since 04.00.
-_MISTAGGED = 0.7
+ANEW = "05.10"
+"""Baseline of what was processed anew of the days since 04.00, and of campaigns."""
 
 
 @dataclass(frozen=True)
@@ -85,50 +77,6 @@ class Overpass:
     edge: tuple[float, int] | None = None
     """Column (pixels of the ground, first row) of the swath's edge, and 1 where the data lie west of it, else -1; None
     where the swath covers the whole ground."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """One item to write: a tile of a pass, as one processing baseline delivered it."""
-
-    area: Area
-    tile: str
-    """MGRS name, one of the area's."""
-    overpass: Overpass
-    """The pass that saw it."""
-    shot: Shot
-    """What is drawn: the overpass's, or the same with another misregistration."""
-    baseline: str
-    """Processing baseline, `05.09`."""
-    offset_applied: bool
-    """What `earthsearch:boa_offset_applied` says."""
-    sequence: int = 0
-    """0, or 1 for the second delivery of the same tile and pass."""
-    gain: float = 1.0
-    """Factor on the reflectance: deliveries differ a little in brightness."""
-    mistagged: bool = False
-    """Whether the item denies an offset's removal that did take place."""
-
-    @property
-    def offset(self) -> int:
-        """What stands in the pixels besides reflectance × 10,000: 1000 from baseline 04.00 on, unless removed."""
-        stands = self.baseline >= "04.00" and not (self.offset_applied or self.mistagged)
-        return 1000 if stands else 0
-
-    @property
-    def platform(self) -> str:
-        """`S2A` or `S2B`."""
-        return "S2A" if self.overpass.slot % 2 == 0 else "S2B"
-
-    @property
-    def reprocessed(self) -> bool:
-        """Whether the baseline is a later one than that of its day."""
-        return self.baseline > baseline_of(self.shot.time.date())
-
-    @property
-    def item_id(self) -> str:
-        """As Earth Search names items."""
-        return f"{self.platform}_{self.tile}_{self.shot.time:%Y%m%d}_{self.sequence}_L2A"
 
 
 def baseline_of(day: date) -> str:
@@ -178,56 +126,6 @@ def plan_overpasses(area: Area, biome: Biome, plan: Plan, rng: np.random.Generat
             continue
         overpasses.append(Overpass(shot, slot, baseline, applied, (column, side) if at_edge else None))
     return overpasses
-
-
-def plan_products(
-    area: Area, overpasses: Sequence[Overpass], plan: Plan, rng: np.random.Generator
-) -> list[list[Product]]:
-    """Which tiles each pass delivered, and how: every way in which the offset of baseline 04.00 is met in catalogs.
-
-    Some tiles come twice: as first delivered (sequence 0: placed worse, brighter, hazy, with the offset of its own
-    baseline) and as processed anew (sequence 1). Both stay in the catalog, as they do in life.
-
-    Args:
-        area: Where.
-        overpasses: As `plan_overpasses` gives them.
-        plan: Says how many come twice.
-        rng: Where chance comes from.
-
-    Returns:
-        The products of each overpass; no pass is without any.
-    """
-    found: list[list[Product]] = []
-    for overpass in overpasses:
-        seen = swath(area, overpass)
-        tiles = [t for t in area.tiles if seen is None or cut_tile(area, t, seen, 2).mean() > 0.02]
-        lost, which = rng.random() < _TILE_LOST, int(rng.integers(0, 2))
-        tiles = [tiles[which]] if lost and len(tiles) == 2 else tiles
-        shot, baseline, applied = overpass.shot, overpass.baseline, overpass.offset_applied
-        found.append([Product(area, tile, overpass, shot, baseline, applied) for tile in tiles])
-    again = [(n, k) for n, products in enumerate(found) for k, p in enumerate(products) if p.reprocessed]
-    wanted = max(1, round(plan.twins * sum(map(len, found))))
-    older: dict[int, tuple[bool, Shot, float]] = {}  # of a pass: both of its tiles are alike
-    for m in sorted(rng.permutation(len(again))[:wanted].tolist()):
-        n, k = again[m]
-        late = replace(found[n][k], sequence=1)
-        if n not in older:
-            shot = replace(late.shot, shift=new_shift(_POOR_SHIFT, rng), haze=round(float(rng.uniform(*_POOR_HAZE)), 5))
-            older[n] = bool(rng.random() < 0.5), shot, round(float(rng.uniform(*_POOR_GAIN)), 4)
-        applied, shot, gain = older[n]
-        baseline = baseline_of(late.shot.time.date())
-        mistagged = baseline >= "04.00" and bool(rng.random() < _MISTAGGED)
-        found[n][k] = replace(
-            late,
-            sequence=0,
-            baseline=baseline,
-            offset_applied=applied and baseline >= "04.00" and not mistagged,
-            mistagged=mistagged,
-            shot=shot,
-            gain=gain,
-        )
-        found[n].append(late)
-    return [products for products in found if products]
 
 
 def swath(area: Area, overpass: Overpass) -> NDArray[np.bool_] | None:
@@ -281,13 +179,13 @@ def new_processing(day: date, rng: np.random.Generator) -> tuple[str, bool]:
     """Baseline, and whether the provider removed the offset; some days are processed anew: the date tells nothing."""
     baseline = baseline_of(day)
     if rng.random() < _share_anew(day):
-        baseline = "05.00" if day < _OFFSET_SINCE else "05.10"
+        baseline = "05.00" if day < OFFSET_SINCE else ANEW
     return baseline, bool(rng.random() < 0.5 and baseline >= "04.00")
 
 
 def _share_anew(day: date) -> float:
     """Share of a day's products that are processed anew. assumed."""
-    return 0.35 if day < _OFFSET_SINCE else 0.10
+    return 0.35 if day < OFFSET_SINCE else 0.10
 
 
 def refined_share(day: date) -> float:
