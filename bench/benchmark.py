@@ -9,8 +9,7 @@ Stores stay in the work folder, so a second run reads no pixel, and a run that w
 as an encoder is done, its figures stand in the file of `--json` and its table on the screen.
 
 All encoders that take any bands get the same ones; weights keep their own. torch gets one thread (`--threads`): those
-that read are busy beside it, and where all processors are, two of its own wait for one another. measured on two busy
-cores, `random`, chips of 32 px: 60 chips for a second of processor time with two threads, 775 with one.
+that read are busy beside it, and where all processors are, two of its own wait for one another.
 
 `index.evaluate` says what the figures are; galleries are the areas other than the query's.
 """

@@ -31,6 +31,7 @@ from realism_classifier import (
     Match,
     accuracy,
     cnn_scores,
+    halves,
     line_scores,
     match,
     single_numbers,
@@ -131,12 +132,23 @@ def contests(sides: dict[str, Chips], kinds: Kinds, clock: Clock, *, quick: bool
     six = {name: side.only([band for band in SIX if band in bands]) for name, side in sides.items()}
     found = {"squares": tell_apart(six, kinds, Contest(KINDS, parts=not quick, quick=quick))}
     clock.lap("classifiers by squares")
+    found["chance"] = chance(six["real"], kinds["real"], quick=quick)
+    clock.lap("real chips against real ones")
     if len(set(sides["simulated"].places)) >= FOLDS:
         for word, chosen in (("areas", six), ("areas, all bands", sides)):
             by_place = {"real": chosen["real"], "simulated": chosen["simulated"].by_place()}
             found[word] = tell_apart(by_place, kinds, Contest(KINDS, quick=quick))
             clock.lap(f"classifiers by {word}")
     return found
+
+
+def chance(real: Chips, kind: NDArray[Any], *, quick: bool) -> dict[str, Any]:
+    """What the two networks reach where there is nothing to tell: groups of real chips dealt at random to two sides."""
+    drawn = []
+    for seed in range(1 if quick else RUNS):
+        sides, kinds = halves(real, kind, seed)
+        drawn.append(match(*sides, kinds, seed))
+    return accuracy(vote(drawn, 2 if quick else EPOCHS)[1], drawn)
 
 
 def unseen(
@@ -191,17 +203,7 @@ def tell_apart(sides: dict[str, Chips], kinds: Kinds, how: Contest) -> dict[str,
     runs, epochs = (1, 2) if how.quick else (RUNS, EPOCHS)
     pair = kinds["real"], kinds["simulated"]
     drawn = [match(sides["real"], sides["simulated"], pair, seed) for seed in range(runs)]
-    logs = [np.log(np.maximum(found.chips.pixels, 0.002)) for found in drawn]
-    nets = {
-        "levels as they are": [
-            cnn_scores(x, found, n, epochs=epochs) for n, (x, found) in enumerate(zip(logs, drawn, strict=True))
-        ],
-        "each chip and band standardised": [
-            cnn_scores(standardise(x), found, n, epochs=epochs)
-            for n, (x, found) in enumerate(zip(logs, drawn, strict=True))
-        ],
-    }
-    together = [np.sum(scores, axis=0) for scores in zip(*nets.values(), strict=True)]
+    nets, together = vote(drawn, epochs)
     report: dict[str, Any] = {
         "bands": list(sides["real"].bands),
         "composition": composition(drawn[0], how.kinds),
@@ -214,9 +216,26 @@ def tell_apart(sides: dict[str, Chips], kinds: Kinds, how: Contest) -> dict[str,
         scores = [line_scores(np.stack(list(t[group].values()), 1), f) for t, f in zip(tables, drawn, strict=True)]
         report["groups"][group] = accuracy(scores, drawn)
     report["numbers"] = single_numbers(drawn[0], tables[0])
+    logs = log_pixels(drawn[0])
     for name, view in views(sides["real"].bands).items() if how.parts else ():
-        report["views"][name] = accuracy([cnn_scores(view(logs[0]), drawn[0], 0, VIEW_FOLDS)], drawn[:1])
+        report["views"][name] = accuracy([cnn_scores(view(logs), drawn[0], 0, VIEW_FOLDS)], drawn[:1])
     return report
+
+
+def log_pixels(found: Match) -> NDArray[np.float32]:
+    """Log reflectance, from 0.002 up."""
+    return np.asarray(np.log(np.maximum(found.chips.pixels, 0.002)), np.float32)
+
+
+def vote(drawn: Sequence[Match], epochs: int) -> tuple[dict[str, list[NDArray[Any]]], list[NDArray[Any]]]:
+    """Held-out scores of the two networks in each draw, by name, and their sums."""
+    logs = [log_pixels(found) for found in drawn]
+    seen = {"levels as they are": logs, "each chip and band standardised": [standardise(x) for x in logs]}
+    nets = {
+        name: [cnn_scores(x, found, n, epochs=epochs) for n, (x, found) in enumerate(zip(chips, drawn, strict=True))]
+        for name, chips in seen.items()
+    }
+    return nets, [np.sum(scores, axis=0) for scores in zip(*nets.values(), strict=True)]
 
 
 def composition(found: Match, names: Sequence[str]) -> dict[str, Any]:

@@ -44,14 +44,15 @@ class Match:
 def match(real: Chips, simulated: Chips, kinds: tuple[NDArray[np.int8], NDArray[np.int8]], seed: int) -> Match:
     """As many chips of each kind from both sides, in folds that part no group.
 
-    Kinds of which either side has fewer than `FOLDS` are left out.
+    Kinds of which either side has fewer than `FOLDS`, or the real one a single group, are left out: held out, that
+    group would be known from nothing.
     """
     rng = np.random.default_rng(seed)
     parts: tuple[list[int], list[int]] = ([], [])
     for number in np.unique(kinds[0]):
         own = [np.flatnonzero(kind == number) for kind in kinds]
         count = min(len(index) for index in own)
-        if count >= FOLDS:
+        if count >= FOLDS and len(np.unique(real.groups[own[0]])) > 1:
             for part, index in zip(parts, own, strict=True):
                 part += sorted(rng.permutation(index)[:count].tolist())
     sides = [chips.pick(np.array(part)) for chips, part in zip((real, simulated), parts, strict=True)]
@@ -66,6 +67,16 @@ def match(real: Chips, simulated: Chips, kinds: tuple[NDArray[np.int8], NDArray[
     folds = np.concatenate([_deal(group, rng) for group in groups])
     kind = np.concatenate([kinds[0][parts[0]], kinds[1][parts[1]]])
     return Match(mixed, label.astype(np.int64), kind, folds, mixed.groups)
+
+
+def halves(
+    real: Chips, kind: NDArray[np.int8], seed: int
+) -> tuple[tuple[Chips, Chips], tuple[NDArray[np.int8], NDArray[np.int8]]]:
+    """Real chips and their kinds on two sides, whole groups dealt at random: what tells these apart is chance."""
+    rng = np.random.default_rng(seed)
+    names = np.unique(real.groups)
+    first = np.isin(real.groups, rng.permutation(names)[: len(names) // 2])
+    return (real.pick(first), real.pick(~first)), (kind[first], kind[~first])
 
 
 def _deal(groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -92,9 +92,9 @@ each band of each chip standardised (alone, either misses what the other sees). 
 each kind. Five folds, two draws. A held-out *real* chip is of a group (a guess at its scene) that was not trained on.
 For *simulated* chips there are two rules: by *squares* of {square} of ground, the same for both archives; and by *whole
 areas*, stricter, for the archive that has five. *Six bands* are B02 B03 B04 B08 B11 B12, which both archives have.
-Kinds of which an archive has fewer than five chips are left out, so the columns do not hold quite the same kinds.
-Five areas are few: the intervals of whole areas are rough, and figures below 0.5 mean that what was learnt on some
-areas is wrong on another.
+Kinds of which a side has fewer than five chips, or the *real* one a single group, are left out, so the columns do not
+hold quite the same kinds. Five areas are few: the intervals of whole areas are rough, and figures below 0.5 mean that
+what was learnt on some groups or areas is wrong on another.
 
 {accuracies}
 

@@ -50,7 +50,7 @@ def summary(reports: Mapping[str, Report]) -> str:
     lines = [
         _told_apart(reports),
         _give_away(last),
-        _unseen(last),
+        _unseen(reports),
         f"**Reflectance.** {covers(last)}",
         f"**Season.** {season(last)}",
         f"**Skies.** {skies(last)}",
@@ -71,6 +71,8 @@ def _told_apart(reports: Mapping[str, Report]) -> str:
     if "areas, all bands" in own:
         whole, ten = (often(own[word]["cnn"]) for word in ("areas", "areas, all bands"))
         text += f" Held out by whole areas: {whole}; in all ten bands: {ten}."
+    if "chance" in own:
+        text += f" *Real* chips dealt to two sides at random, where there is nothing to tell: {often(own['chance'])}."
     return text + _fine_scale(reports, label)
 
 
@@ -114,15 +116,21 @@ def _give_away(report: Report) -> str:
     )
 
 
-def _unseen(report: Report) -> str:
-    """The check on pixels on which nothing was set."""
+def _unseen(reports: Mapping[str, Report]) -> str:
+    """The check on pixels on which nothing was set, and whether it is better than it was."""
+    label, report = list(reports.items())[-1]
     found = report["unseen"]["california"]
     if "cnn" not in found:
         return ""
     off = found["differences"]["all"]
+    then = reports["before"]["unseen"]["california"].get("cnn") if label == "after" and "before" in reports else None
+    before = ""
+    if then:
+        gain = found["cnn"]["high"] < then["low"]
+        before = f"; with the first generator's chips {often(then)}" + ("" if gain else ": **no gain is shown**")
     return (
         f"**On real pixels on which nothing was set** (California before its fires, five bands, 20 m) the networks"
-        f" are right {often(found['cnn'])}; quantiles of reflectance lie {percent(off)} off the *real* ones"
+        f" are right {often(found['cnn'])}{before}. Quantiles of reflectance lie {percent(off)} off the *real* ones"
         f" ({percent(report['differences']['all'])} on the chips on which constants were set)."
     )
 

@@ -106,6 +106,31 @@ def test_both_sides_match_and_folds_part_no_group() -> None:
         assert len(np.unique(found.simulated[found.group == group])) == 1
 
 
+def test_a_kind_of_one_real_group_is_not_compared() -> None:
+    from realism_classifier import match
+
+    kinds = np.repeat([0, 1], [20, 20]).astype(np.int8)
+    groups = np.r_[np.arange(20) // 5, np.full(20, 9)]
+    found = match(chips(noise(40, 0, 0), groups), chips(noise(40, 0, 1), np.arange(40)), (kinds, kinds), 0)
+    assert np.unique(found.kind).tolist() == [0]
+
+
+def test_real_chips_on_both_sides_part_no_group_and_cannot_be_told() -> None:
+    from realism_classifier import accuracy, halves, line_scores, match
+
+    groups, kind = np.arange(60) // 3, np.zeros(60, np.int8)
+    real = chips(noise(60, 1, 0), groups)
+    drawn = []
+    for seed in range(6):
+        sides, kinds = halves(real, kind, seed)
+        assert not set(sides[0].groups) & set(sides[1].groups)
+        assert sum(len(side.pixels) for side in sides) == 60
+        drawn.append(match(*sides, kinds, seed))
+    means = [found.chips.pixels.mean(axis=(2, 3)).astype(np.float64) for found in drawn]
+    found = accuracy([line_scores(x, one) for x, one in zip(means, drawn, strict=True)], drawn)
+    assert 0.3 < found["accuracy"] < 0.7  # type: ignore[operator]
+
+
 def test_a_group_has_one_name_in_every_draw() -> None:
     from realism_classifier import match
 
