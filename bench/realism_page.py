@@ -50,7 +50,9 @@ below draws real fires, towns and clear-cuts beside them, for who has those data
 ## What an archive holds
 
 `catalog.json` with a collection and items in the form of Earth Search v1 (`afterimage:archive` in each says size, seed
-and version), COGs of ten bands and SCL, `areas.geojson`, `simulation.json`, and the planted truth in `events.geojson`:
+and version), COGs of ten bands and SCL, `areas.geojson`, `simulation.json`, and the planted truth in `events.geojson`.
+Left out of Earth Search's items: the instrument's view angles, the sun-earth distance, checksums and file sizes, what
+points to other files (B01, B09, AOT, WVP, previews, metadata). The truth says of each event:
 
 - `event_id`, `class`: `temperate-flood-02`; one of eleven classes.
 - `start`, `end`: first day on which the ground differs; day on which the work, the burning, the rise of water is over.

@@ -71,6 +71,8 @@ class SeriesBatch:
     """float32 (B, T), clear part of the chip by its classification."""
     changed: Tensor
     """float32 (B, T), part of the chip that its change has taken on the day; truth."""
+    mask: Tensor
+    """bool (B, T, H, W), the pixels that it has taken to half or more; truth."""
     kind: Tensor
     """int64 (B,), class of the change, a place in `stream_country.KINDS`; -1 where nothing changes; truth."""
     start: Tensor
@@ -131,6 +133,7 @@ class SimulatedStream:
             days=self._tensor(slots * SLOT_DAYS),
             clear=clear.float().mean(dim=(2, 3)),
             changed=drawn.changed.reshape(shape),
+            mask=drawn.mask.reshape(*shape, side, side),
             kind=self._tensor(picked.kind),
             start=self._tensor(picked.start),
             end=self._tensor(np.where(picked.change >= 0, picked.start + picked.span, -1)),

@@ -81,6 +81,8 @@ class Drawn:
     """uint8 (N, H/2, W/2)."""
     changed: Tensor
     """float32 (N,), part of the chip that the change has taken."""
+    mask: Tensor
+    """bool (N, H, W), the pixels that it has taken to half or more."""
 
 
 class _Windows:
@@ -160,7 +162,8 @@ def draw_images(country: Country, canvases: Canvases, scene: Scene, noise: torch
     images[:, list(_FINE)] = to_dn(fine[..., cut, cut]).to(torch.int16)
     coarse = to_dn(coarse[..., small, small]).to(torch.int16)
     images[:, list(_COARSE)] = coarse.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    return Drawn(images, scl[..., small, small].to(torch.uint8), changed[..., cut, cut].mean(dim=(1, 2)))
+    changed = changed[..., cut, cut]
+    return Drawn(images, scl[..., small, small].to(torch.uint8), changed.mean(dim=(1, 2)), changed >= 0.5)
 
 
 def _draw_ground(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
 import torch
 
@@ -33,6 +34,8 @@ def test_batches_have_the_stated_shapes(batches: list[SeriesBatch]) -> None:
     assert batch.images.shape == (16, 6, len(BANDS), 32, 32)
     assert batch.images.dtype == torch.int16
     assert batch.scl.shape == (16, 6, 16, 16)
+    assert batch.mask.shape == (16, 6, 32, 32)
+    assert batch.mask.dtype == torch.bool
     assert int(batch.images.min()) >= 1
     assert bool((batch.days[:, 1:] > batch.days[:, :-1]).all())
     assert bool((batch.days % SLOT_DAYS == 0).all())
@@ -60,6 +63,24 @@ def test_the_truth_says_when_a_place_changes(batches: list[SeriesBatch]) -> None
         seen += int((batch.changed[over] > 0.02).sum())
         assert set(batch.kind.tolist()) <= set(range(-1, len(KINDS)))
     assert seen > 10
+
+
+def test_the_mask_lies_where_the_images_change() -> None:
+    batch = SimulatedStream(replace(CONFIG, clear=True, changed=1.0, batch=48, dates=12)).draw()
+    logs = batch.images.float().log()
+    inside, outside = [], []
+    assert float((batch.mask.float().mean(dim=(2, 3)) - batch.changed).abs().mean()) < 0.03
+    for n in range(48):
+        before, after = (batch.days[n] < batch.start[n]).nonzero(), (batch.days[n] > batch.end[n]).nonzero()
+        if not (len(before) and len(after)):
+            continue
+        mask = batch.mask[n, after[0, 0]]
+        if 0.03 < float(mask.float().mean()) < 0.9:
+            gap = (logs[n, after[0, 0]] - logs[n, before[-1, 0]]).abs().mean(dim=0)
+            inside.append(float(gap[mask].median()))
+            outside.append(float(gap[~mask].median()))
+    assert len(inside) > 8, len(inside)
+    assert np.median(np.array(inside) / np.array(outside)) > 1.5
 
 
 def test_half_of_the_series_change(batches: list[SeriesBatch]) -> None:
