@@ -203,17 +203,29 @@ def mark(found: Evaluation) -> str:
     return "*simulated*: " if found.context["simulated"] else ""
 
 
+def record_context(found: Evaluation, archive: Archive, args: argparse.Namespace) -> dict[str, Any]:
+    """What stands beside each figure in a file."""
+    return {
+        **found.context,
+        "machine": machine(),
+        "items": archive.items,
+        "max_cloud": args.max_cloud if args.max_cloud is not None else 100.0,
+        "asking": int(found.answers["event_id"].nunique()),
+        "unshown": found.unshown,
+        "alone": found.alone,
+    }
+
+
 def context(archive: Archive, first: Evaluation, seconds: Sequence[str]) -> str:
     """What was evaluated, on what, as a paragraph."""
-    said = first.context
+    said, asking = first.context, first.answers["event_id"].nunique()
     parts = [
         f"{archive.items} items, {archive.period}",
         f"{said['locations']:,} locations of {said['chip_size']} px",
         f"{said['rows']:,} rows ({said['pairs']} pairs{', monthly' if said['monthly'] else ''})",
         f"{said['areas']} areas",
         f"protocol {said['protocol']}" + (f", split {said['split']}" if said["split"] else ""),
-        f"{first.answers['event_id'].nunique()} queries",
-        f"{first.unshown} labelled events shown by no row, {first.alone} with none of their class to find",
+        f"{asking} queries, {first.unshown} events shown by no row, {first.alone} with none of their class to find",
         f"builds: {', '.join(seconds)}",
         json.dumps(machine()),
         f"commit {said['commit']}",
@@ -280,7 +292,7 @@ def _run(argv: Sequence[str] | None) -> int:
         evaluation, taken = evaluate_config(config, archive, settings)
         found[Path(encoder).stem] = evaluation
         seconds.append(f"{Path(encoder).stem} {taken:.0f} s")
-        records += figure_records(evaluation.figures, {**evaluation.context, "machine": machine()})
+        records += figure_records(evaluation.figures, record_context(evaluation, archive, args))
         settings = replace(settings, protocol=evaluation.context["protocol"])  # the same for all
         if args.json is not None:
             with write_whole(args.json) as temporary:

@@ -4,7 +4,7 @@
     python bench/stream.py --device cpu --batch 32 --seconds 10 --json stream.json
 
 A chip is one date of one series, 64 px, ten bands, with its classification and truth, int16 on the device; all of it is
-simulated. Prints its context and, last, one JSON object. As the limit to compare with, the same run measures how fast
+simulated. Prints one JSON object. As the limit to compare with, the same run measures how fast
 the device copies memory: drawing a chip cannot cost less than writing it once.
 """
 
@@ -69,6 +69,32 @@ def measure(config: StreamConfig, device: torch.device, seconds: float) -> dict[
     }
 
 
+def measure_here(
+    device: torch.device | None = None, *, biomes: Sequence[str] | None = None, seconds: float = 10.0, **sizes: int
+) -> dict[str, object]:
+    """Rates on one device, with their context.
+
+    Args:
+        device: The GPU where there is one, else the CPU, if None.
+        biomes: Names; two on a CPU, all on a GPU, if None.
+        seconds: Of each measurement.
+        sizes: `chip_size`, `dates`, `batch`, as `StreamConfig` takes them.
+    """
+    device = device or torch.device(norm_device("auto"))
+    small = device.type == "cpu"
+    names = tuple(biomes or (("temperate", "mediterranean") if small else CountryConfig().biomes))
+    country = CountryConfig(biomes=names, ground_px=384 if small else 512)
+    config = StreamConfig(country=country, **{"batch": 16 if small else 512, **sizes})
+    card = "" if small else f", {torch.cuda.get_device_name(device)}"
+    context = {
+        "simulated": True,
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}{card}",
+        "torch": torch.__version__,
+        "device": device.type,
+    }
+    return {**context, **measure(config, device, seconds)}
+
+
 def _parser() -> argparse.ArgumentParser:
     """The command line."""
     raw = argparse.RawDescriptionHelpFormatter
@@ -94,23 +120,10 @@ def _run(argv: Sequence[str] | None) -> int:
     if args.json is not None:
         check_output(args.json, "--json")
     device = torch.device(norm_device(args.device))
-    small = device.type == "cpu"
-    biomes = tuple(args.biomes or (("temperate", "mediterranean") if small else CountryConfig().biomes))
-    config = StreamConfig(
-        country=CountryConfig(biomes=biomes, ground_px=384 if small else 512),
-        chip_size=args.chip_size,
-        dates=args.dates,
-        batch=args.batch if args.batch is not None else 16 if small else 512,
-    )
-    context = {
-        "simulated": True,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}"
-        + ("" if small else f", {torch.cuda.get_device_name(device)}"),
-        "torch": torch.__version__,
-        "device": device.type,
-    }
-    print(json.dumps(context))
-    result = {**context, **measure(config, device, args.seconds)}
+    sizes = {"chip_size": args.chip_size, "dates": args.dates}
+    if args.batch is not None:
+        sizes["batch"] = args.batch
+    result = measure_here(device, biomes=args.biomes, seconds=args.seconds, **sizes)
     print(json.dumps(result, indent=1))
     if args.json is not None:
         with write_whole(args.json) as temporary:

@@ -22,9 +22,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -38,6 +39,7 @@ from benchmark import (
     new_parser,
     new_settings,
     open_archive,
+    record_context,
     start,
     store_name,
     table,
@@ -109,6 +111,30 @@ def _mean(found: Evaluation, unit: str, k: int, metric: str) -> float:
     return float(_answers(found, unit, k).groupby("class")[metric].mean().mean())
 
 
+def compare(
+    found: Mapping[str | None, Evaluation], unit: str, ks: Sequence[int]
+) -> tuple[list[list[str]], list[dict[str, Any]]]:
+    """The falls of every rule in one unit: lines of a table, the head first, and records; key None has all rules."""
+    heads = [(metric, k) for metric in METRICS for k in ks]
+    names = [f"{metric}@{k}" for metric, k in heads]
+    base = {name: _mean(found[None], unit, k, METRICS[metric]) for name, (metric, k) in zip(names, heads, strict=True)}
+    lines = [["switched off", "queries", *names]]
+    lines += [["nothing", str(len(_answers(found[None], unit, ks[0]))), *(f"{base[name]:.3f}" for name in names)]]
+    records = []
+    for rule, other in found.items():
+        if rule is None:
+            continue
+        cells, count = [], 0
+        for name, (metric, k) in zip(names, heads, strict=True):
+            fall, count = falls(found[None], other, unit, k, METRICS[metric])
+            left = _mean(other, unit, k, METRICS[metric])
+            cells.append(f"falls by {fall} to {left:.3f}")
+            record = {"switched_off": rule, "unit": unit, "metric": name, "queries": count, "with_all": base[name]}
+            records.append({**record, "without": left, "fall": fall.value, "interval": [fall.low, fall.high]})
+        lines.append([rule, str(count), *cells])
+    return lines, records
+
+
 def _run(argv: Sequence[str] | None) -> int:
     """Build each variant, evaluate, print what falls."""
     parser = new_parser("traps.py", __doc__)
@@ -131,20 +157,11 @@ def _run(argv: Sequence[str] | None) -> int:
     print(f"{mark(found[None])}{archive.items} items, {doubled} of them doubled; encoder {said['encoder']}, ", end="")
     print(f"{said['pairs']} pairs{', monthly' if said['monthly'] else ''}, {said['areas']} areas, ", end="")
     print(f"protocol {said['protocol']}; {json.dumps(machine())}; commit {said['commit']}\n")
-    records = []
+    records: list[dict[str, Any]] = []
+    beside = {**record_context(found[None], archive, args), "doubled": doubled}
     for unit, title in (("place", "each location once (headline)"), ("row", "every row")):
-        heads = [(metric, k) for metric in METRICS for k in settings.k]
-        lines = [["switched off", "queries", *(f"{metric}@{k}" for metric, k in heads)]]
-        lines += [["nothing", str(len(_answers(found[None], unit, settings.k[0])))]]
-        lines[-1] += [f"{_mean(found[None], unit, k, METRICS[metric]):.3f}" for metric, k in heads]
-        for rule in args.rules:
-            cells, count = [], 0
-            for metric, k in heads:
-                fall, count = falls(found[None], found[rule], unit, k, METRICS[metric])
-                cells.append(f"falls by {fall} to {_mean(found[rule], unit, k, METRICS[metric]):.3f}")
-                record = {"switched_off": rule, "unit": unit, "metric": f"{metric}@{k}", "fall": fall.value}
-                records.append({**said, **record, "interval": [fall.low, fall.high], "queries": count})
-            lines.append([rule, str(count), *cells])
+        lines, own = compare(found, unit, settings.k)
+        records += [{**beside, **record} for record in own]
         print(f"{mark(found[None])}{title}, mean over classes\n\n{table(lines)}\n")
     if args.json is not None:
         with write_whole(args.json) as temporary:
