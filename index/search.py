@@ -1,7 +1,7 @@
 """Search a store for the events most like one change.
 
-    python -m index.search data/stores/demo --at -121.8032,39.6212 --dates 2021-08-04/2022-08-09 --k 20
-    python -m index.search data/stores/demo --at -121.8032,39.6212 --dates 2021-08-04/2022-08-09 --format geojson
+    python -m index.search data/stores/demo --at -121.8666,39.6247 --dates 2021-03-02/2022-03-07 --k 20
+    python -m index.search data/stores/demo --at -121.8666,39.6247 --dates 2021-03-02/2022-03-07 --format geojson
 
 `--event ID` takes a stored event for the example; the last column of every hit is its id.
 Place and period filters act inside the search: the k nearest events that pass are found, not the k nearest events of
@@ -216,8 +216,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m index.search",
         description="Search a store for the events most like one change.",
         epilog="examples:\n"
-        "  python -m index.search data/stores/demo --at -121.8032,39.6212 --dates 2021-08-04/2022-08-09\n"
-        "  python -m index.search data/stores/demo --at -121.8032,39.6212 --dates 2021-08-04/2022-08-09 \\\n"
+        "  python -m index.search data/stores/demo --at -121.8666,39.6247 --dates 2021-03-02/2022-03-07\n"
+        "  python -m index.search data/stores/demo --at -121.8666,39.6247 --dates 2021-03-02/2022-03-07 \\\n"
         "      --period 2021/2022 --format geojson --out hits.geojson\n"
         "--event takes a stored event for the example; the last column of every hit is its id.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
