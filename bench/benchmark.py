@@ -245,7 +245,7 @@ def new_parser(script: str, description: str) -> argparse.ArgumentParser:
     threads = number("--threads", int, "a whole number from 1 to 1024", range(1, 1025).__contains__)
     add = parser.add_argument
     add("--archive", type=Path, required=True, metavar="DIR", help="folder with catalog.json and events.geojson")
-    add("--work", type=Path, required=True, metavar="DIR", help="folder for the stores")
+    add("--work", required=True, metavar="DIR", help="folder for the stores")
     add("--bands", default=BANDS, help="of encoders that take any (default %(default)s)")
     add("--pairs", choices=PAIRINGS, default="yearly", help="default %(default)s")
     add("--monthly", action="store_true", help="pair only the clearest observation of each month")
@@ -273,7 +273,7 @@ def start(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     args = parse_args(parser, argv)
     if args.json is not None:
         check_output(args.json, "--json")
-    check_folder(args.work, "--work")
+    args.work = check_folder(args.work, "--work")
     check_archive(args.archive)
     torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)

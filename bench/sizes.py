@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python bench/sizes.py", description=__doc__, formatter_class=raw)
     add = parser.add_argument
-    add("--work", type=Path, required=True, metavar="DIR", help="folder for the archives; 9 GB for all sizes")
+    add("--work", required=True, metavar="DIR", help="folder for the archives; 9 GB for all sizes")
     add("--sizes", nargs="+", choices=[*SIZES, "stream"], default=[*SIZES, "stream"], help="default: all")
     add("--seed", type=number("--seed", int, "a whole number from 0 to 2^63 - 1", lambda v: 0 <= v < 2**63), default=0)
     add("--keep", action="store_true", help="leave the archives there")
@@ -87,15 +87,15 @@ def _run(argv: Sequence[str] | None) -> int:
     args = parse_args(_parser(), argv)
     if args.json is not None:
         check_output(args.json, "--json")
-    check_folder(args.work, "--work")
-    args.work.mkdir(parents=True, exist_ok=True)
+    work = check_folder(args.work, "--work")
+    work.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {"simulated": True, "machine": machine(), "sizes": []}
     for size in args.sizes:
         if size == "stream":
             result["stream"] = measure_here()
             print(json.dumps(result["stream"]), flush=True)
             continue
-        folder = Path(tempfile.mkdtemp(prefix=f"{size}-", dir=args.work)) / size
+        folder = Path(tempfile.mkdtemp(prefix=f"{size}-", dir=work)) / size
         try:
             result["sizes"].append(measure_size(size, args.seed, folder))
         finally:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -50,10 +51,22 @@ class StreamConfig:
         """Check what needs no country.
 
         Raises:
-            DataError: A batch holds no series.
+            DataError: A size is no whole number, a batch holds no series, a part is none.
         """
-        if self.batch < 1:
+        if not _is_whole(self.batch) or self.batch < 1:
             raise DataError(f"batches of {self.batch} series", "a whole number from 1", "set batch")
+        if not _is_whole(self.dates) or not _is_whole(self.chip_size):
+            found = f"{self.dates!r} dates of chips of {self.chip_size!r} pixels"
+            raise DataError(found, "whole numbers", "set dates and chip_size")
+        if not 0 <= self.changed <= 1:
+            raise DataError(f"changed {self.changed}", "a part from 0 to 1", "set changed")
+        if not _is_whole(self.seed) or self.seed < 0:
+            raise DataError(f"seed {self.seed}", "a whole number from 0", "set seed")
+
+
+def _is_whole(value: object) -> bool:
+    """Whether it is an integer, and no truth value."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +85,8 @@ class SeriesBatch:
     changed: Tensor
     """float32 (B, T), part of the chip that its change has taken on the day; truth."""
     mask: Tensor
-    """bool (B, T, H, W), the pixels that it has taken to half or more; truth."""
+    """bool (B, T, H, W), the pixels that it has taken to half or more on the day; truth. Fewer than the outline in an
+    archive holds, which is of all pixels that the change touches at all."""
     kind: Tensor
     """int64 (B,), class of the change, a place in `stream_country.KINDS`; -1 where nothing changes; truth."""
     start: Tensor

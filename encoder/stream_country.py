@@ -118,11 +118,15 @@ class CountryConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the names.
+        """Check the names and sizes.
 
         Raises:
-            DataError: There is no biome, or none of such a name.
+            DataError: There is no biome, or none of such a name; or a size is none.
         """
+        if self.ground_px % 2 or self.ground_px < 2 or self.changes < 0 or self.years < 1 or self.seed < 0:
+            found = f"{self.changes} changes on {self.ground_px} px over {self.years} years, seed {self.seed}"
+            wanted = "changes and a seed from 0, an even ground_px above 0, years from 1"
+            raise DataError(found, wanted, "set these")
         unknown = [name for name in self.biomes if name not in BIOMES]
         if unknown or not self.biomes:
             found = f"biomes {' '.join(unknown)}" if unknown else "no biomes"

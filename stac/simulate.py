@@ -32,7 +32,7 @@ def simulate_archive(out: Path, *, size: str = "demo", seed: int = 0, progress: 
 
     Args:
         out: Folder to write; made when absent. An older archive of this program in it is replaced.
-        size: `demo` (one area of 9.1 × 4.8 km, about 115 passes) or `benchmark` (eight areas of 10.2 × 6.4 km, each in
+        size: `demo` (one area of 8.8 × 4.6 km, about 115 passes) or `benchmark` (eight areas of 10.2 × 6.4 km, each in
             another biome and UTM zone).
         seed: Names the country; the same seed gives the same bytes.
         progress: Show a progress bar on standard error.

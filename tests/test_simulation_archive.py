@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -210,6 +211,28 @@ def test_a_standing_archive_is_reused_and_another_seed_replaces_it(tmp_path):
     write(out, 6)
     assert files_of(out) != before
     assert [p.name for p in tmp_path.iterdir()] == ["archive"]
+
+
+@pytest.mark.parametrize("damage", ["an item", "a band", "an empty band", "events", "the plan"])
+def test_an_archive_that_is_damaged_or_of_another_plan_is_made_anew(tmp_path, damage):
+    out = tmp_path / "archive"
+    catalog = write(out)
+    before = files_of(out)
+    item = sorted((out / "sentinel-2-l2a-simulated").glob("S2*"))[0]
+    if damage == "an item":
+        shutil.rmtree(item)
+    elif damage == "a band":
+        (item / "B05.tif").unlink()
+    elif damage == "an empty band":
+        (item / "B05.tif").write_bytes(b"")
+    elif damage == "events":
+        (out / "events.geojson").write_text("{")
+    else:
+        stamp = json.loads((out / "simulation.json").read_text())
+        (out / "simulation.json").write_text(json.dumps({**stamp, "plan": {**stamp["plan"], "step": 16}}))
+    assert files_of(out) != before
+    assert write(out) == catalog
+    assert files_of(out) == before
 
 
 def test_an_archive_of_the_first_version_is_replaced(tmp_path):

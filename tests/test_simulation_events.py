@@ -15,6 +15,7 @@ from stac.simulation.biomes import BIOMES
 from stac.simulation.change import Change
 from stac.simulation.events import BORDER, LENGTHS, MAKERS, PROPOSALS, month_weights, new_counts, outline, plant_changes
 from stac.simulation.ground import Ground
+from stac.simulation.looks import finish_days
 from stac.simulation.shapes import CLEARANCE, MARGIN
 from tests.country import new_country
 
@@ -50,6 +51,16 @@ def test_the_same_seed_plants_the_same(ground: Ground, changes: list[Change]) ->
             assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
     third = plant_changes(ground, {"clear_cut": 3}, DATES, np.random.default_rng(3))
     assert [(c.top, c.left) for c in third] != [(c.top, c.left) for c in changes if c.kind == "clear_cut"]
+
+
+def test_the_last_turn_leaves_time_for_what_is_built(changes: list[Change]) -> None:
+    for change in changes:
+        span, rest = (change.end - change.start).days, finish_days(change.kind, (change.end - change.start).days)
+        latest = float(change.onset[change.strength > 0].max()) * span
+        assert latest <= span - rest + 1e-3
+        if change.kind in ("road", "urban", "solar_farm", "mine"):
+            assert rest > 30
+            assert latest > 0.5 * (span - rest)
 
 
 def test_events_keep_their_distance(ground: Ground, changes: list[Change]) -> None:

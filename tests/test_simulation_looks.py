@@ -9,7 +9,7 @@ from stac.simulation.change import AGES
 from stac.simulation.covers import BROADLEAF, CONIFER, GRASS, RAINFOREST
 from stac.simulation.events import LENGTHS
 from stac.simulation.ground import Fields
-from stac.simulation.looks import LOOKS, ZONES, new_looks
+from stac.simulation.looks import LOOKS, ZONES, finish_days, new_looks
 from stac.simulation.phenology import new_season
 from stac.simulation.spectra import ratio
 
@@ -220,3 +220,19 @@ def test_landslides_regreen_slowly():
     greens = [[float(ratio(at(table, zone, age)[1], "B08", "B04")) for age in (0, 365, 1_400)] for zone in (0, 1)]
     assert greens[0] == sorted(greens[0])
     assert greens[0][-1] < greens[1][-1] < 0.65
+
+
+@pytest.mark.parametrize("kind", ["road", "urban", "solar_farm", "mine"])
+def test_what_is_built_stands_once_its_last_stage_is_over(kind):
+    built = {"road": (0,), "urban": (0, 1, 2, 3, 4), "solar_farm": (0, 1), "mine": (0, 3, 4, 5)}[kind]
+    for span in LENGTHS[kind]:
+        table, done = looks(kind, span=span), finish_days(kind, span)
+        for zone in built:
+            stands, later, half = (at(table, zone, age)[1] for age in (done, done + 30, done // 2))
+            assert np.abs(np.log(later / stands)).max() < 0.12, (zone, span)  # gardens begin to green
+            if not (kind == "mine" and zone == 0):  # grey rock is like the earth it was under
+                assert np.abs(np.log(half / stands)).max() > 0.12, (zone, span)
+
+
+def test_nothing_is_built_where_something_burns_or_falls():
+    assert {kind for kind in LOOKS if finish_days(kind, 100)} == {"road", "urban", "solar_farm", "mine"}

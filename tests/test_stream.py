@@ -102,6 +102,18 @@ def test_wrong_sizes_are_refused() -> None:
         SimulatedStream(replace(TINY, dates=1000))
     with pytest.raises(DataError, match="batches of 0 series"):
         StreamConfig(batch=0)
+    with pytest.raises(DataError, match="5 changes on 127 px"):
+        CountryConfig(ground_px=127, changes=5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"batch": 1.5}, {"batch": "3"}, {"dates": 2.5}, {"chip_size": 32.0}, {"changed": 2.0}, {"changed": float("nan")},
+     {"changed": -1}, {"seed": -1}, {"seed": True}],
+)  # fmt: skip
+def test_sizes_that_are_none_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(DataError, match=str(next(iter(wrong.values())))):
+        StreamConfig(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("biomes", "told"), [(("temperate", "moon"), "biomes moon"), ((), "no biomes")])

@@ -31,7 +31,7 @@ from .change import Change
 from .covers import BANDS_20M
 from .dates import clear_part, event_dates, is_smoky, shows
 from .events import new_counts, outline, plant_changes
-from .files import clear_leftovers, find_foreign, replaced, write_item
+from .files import clear_leftovers, find_foreign, is_whole, replaced, write_item
 from .ground import Ground
 from .landscape import new_ground
 from .passes import cut_tile, plan_overpasses, swath
@@ -42,11 +42,10 @@ from .shot import Shot
 from .view import BANDS_10M, View, new_view
 from .years import Years, new_years
 
-VERSION = 3
+VERSION = 4
 """Raised when the same size and seed no longer give the same bytes."""
 
 _GROUND, _CHANGES, _OVERPASSES, _PRODUCTS, _SHOTS, _YEARS = range(6)
-_PARTS = ("catalog.json", "events.geojson", "areas.geojson")
 
 Feature = tuple[Mapping[str, Any], Mapping[str, Any]]
 
@@ -68,7 +67,7 @@ class _Site:
 def write_archive(
     out: Path, plan: Plan, *, size: str, seed: int, progress: bool = False, workers: int | None = None
 ) -> Path:
-    """Write an archive, or reuse the one that stands there from the same size and seed.
+    """Write an archive, or reuse the one that stands there whole, from the same plan and seed.
 
     It is written beside its place and moved there whole: what stood there before goes only then.
 
@@ -92,22 +91,26 @@ def write_archive(
         out = out.resolve()
     if out.name:
         clear_leftovers(out)
-    found = _read_stamp(out)
-    whole = all((out / name).exists() for name in _PARTS)
-    if found is not None and whole and all(found.get(key) == value for key, value in stamp.items()):
+    found, wanted = _read_stamp(out), {**stamp, "plan": _plain(plan)}
+    if found is not None and {key: found.get(key) for key in wanted} == wanted and is_whole(out):
         return out / "catalog.json"
     foreign = find_foreign(out)
     if foreign is not None:
         raise _refusal(f"{foreign} stands in an older archive, which would be replaced")
     with replaced(out) as part:
         _simulate(part, plan, stamp, progress, workers or min(os.cpu_count() or 1, 4))
-        record = {**stamp, "plan": asdict(plan), "notice": NOTICE}
-        text = json.dumps(record, indent=1, default=str) + "\n"
+        text = json.dumps({**wanted, "notice": NOTICE}, indent=1) + "\n"
         (part / "simulation.json").write_text(text, encoding="utf-8")
         foreign = find_foreign(out)
         if foreign is not None:
             raise _refusal(f"{foreign} was put into the older archive while the new one was drawn")
     return out / "catalog.json"
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON gives it back."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(plan), default=str))
+    return found
 
 
 def _read_stamp(out: Path) -> dict[str, Any] | None:

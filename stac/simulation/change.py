@@ -25,7 +25,7 @@ class Change:
     start: date
     """First day on which the ground differs."""
     end: date
-    """Day on which the work (the burning, the filling) is over."""
+    """Day on which the work (the burning, the filling) is over, and what is built stands."""
     top: int
     """First row of the window, pixels."""
     left: int
@@ -33,7 +33,8 @@ class Change:
     strength: Field
     """(h, w), 0 outside, up to 1: severity of a fire, part of a pixel that a site takes."""
     onset: Field
-    """(h, w), from 0 (start) to 1 (end): when a pixel's turn comes."""
+    """(h, w), from 0 (start) to 1 (end): when a pixel's turn comes. Where something is built the last turn comes before
+    the end."""
     zone: NDArray[np.uint8]
     """(h, w), part of the site (0 to Z - 1) as `looks.ZONES` names them: bed and verge of a road, roof and yard."""
 

@@ -17,6 +17,7 @@ from ..errors import DataError
 from .biomes import BIOMES, Biome
 from .change import Change
 from .ground import Ground
+from .looks import finish_days
 from .shapes import MARGIN, Shape, Survey, crowding
 from .shapes_building import new_quarter, new_solar_farm
 from .shapes_burn import new_fire
@@ -138,9 +139,15 @@ def plant_changes(
             survey.take(shape)
             when = _when(kind, (turn, counts[kind]), dates, biome, rng)
             name = f"{kind.replace('_', '-')}-{turn + 1:02d}"
-            place = shape.top, shape.left
-            planted[kind].append(Change(name, kind, *when, *place, shape.strength, shape.onset, shape.zone))
+            place, onset = (shape.top, shape.left), _end_with_the_works(shape.onset, kind, *when)
+            planted[kind].append(Change(name, kind, *when, *place, shape.strength, onset, shape.zone))
     return [change for changes in planted.values() for change in changes]
+
+
+def _end_with_the_works(onset: NDArray[np.float32], kind: str, start: date, end: date) -> NDArray[np.float32]:
+    """When pixels' turns come, so early that what is built on the last one stands on the last day."""
+    span = (end - start).days
+    return onset * np.float32(max(1 - finish_days(kind, span) / max(span, 1), 0.0))
 
 
 def _propose(maker: Maker, survey: Survey, rng: np.random.Generator) -> Shape | None:

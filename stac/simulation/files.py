@@ -95,6 +95,23 @@ def find_foreign(root: Path) -> Path | None:
     return None
 
 
+def is_whole(root: Path) -> bool:
+    """Whether all files of an archive are there, those of JSON can be read, and none is empty.
+
+    Args:
+        root: Folder of the archive.
+    """
+    try:
+        for name in AT_ROOT - {COLLECTION}:
+            json.loads((root / name).read_text(encoding="utf-8"))
+        collection = json.loads((root / COLLECTION / "collection.json").read_text(encoding="utf-8"))
+        items = [root / COLLECTION / link["href"] for link in collection["links"] if link["rel"] == "item"]
+        files = [item.with_name(name) for item in items for name in (item.name, *_OF_ITEM)]
+        return bool(items) and all(path.stat().st_size > 0 for path in files)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 @contextlib.contextmanager
 def replaced(out: Path) -> Iterator[Path]:
     """A new folder to write into, which takes the place of `out` at the end; on any failure what stood there stays.

@@ -16,7 +16,7 @@ from . import looks_land, looks_water, looks_works
 from .biomes import Biome
 from .change import AGES
 from .season import Season
-from .site import Site, Zone
+from .site import Site, Zone, stage_days
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,19 @@ LOOKS: dict[str, Look] = {
 
 ZONES: dict[str, tuple[str, ...]] = {kind: look.zones for kind, look in LOOKS.items()}
 """Class → names of the parts of its site; a pixel's `Change.zone` counts them."""
+
+
+def finish_days(kind: str, span: int) -> int:
+    """Days from a pixel's turn until what is built there stands, as looks are tabled; 0 where nothing is built.
+
+    Args:
+        kind: One of `LOOKS`.
+        span: Days from the change's start to its end.
+    """
+    if kind not in looks_works.LAST_STAGES:
+        return 0
+    stage, length = looks_works.LAST_STAGES[kind]
+    return next(age for age in AGES if age >= stage_days(span, *stage) + length)
 
 
 def new_looks(kind: str, season: Season, biome: Biome, span: int) -> NDArray[np.float32]:

@@ -13,10 +13,18 @@ from .site import Site, Zone, material_spectrum
 from .spectra import SOIL_SPECTRA
 from .steps import mix
 
+LAST_STAGES: dict[str, tuple[tuple[float, float, float], float]] = {
+    "road": ((0.4, 25, 110), 10),
+    "urban": ((0.45, 60, 180), 25),
+    "solar_farm": ((0.4, 30, 120), 30),
+    "mine": ((0.2, 20, 90), 45),
+}
+"""Class → days from a pixel's turn to its last stage, as `Site.stage` takes them, and days that this stage takes."""
+
 
 def road(site: Site) -> list[Zone]:
     """Cleared, graded, surfaced; the verges green again."""
-    laid = site.stage(0.4, 25, 110)
+    laid = site.stage(*LAST_STAGES["road"][0])
     dirt = mix(site.living(TRACK), site.ground("earthwork", 0.7), 0.5)
     gravel = mix(site.living(GRAVEL), dirt, 0.35)
     surface = {"rainforest": dirt, "savanna": dirt, "boreal": gravel}.get(site.biome, material_spectrum("road surface"))
@@ -28,14 +36,14 @@ def road(site: Site) -> list[Zone]:
 
 def urban(site: Site) -> list[Zone]:
     """Earth for 2 to 6 months, then streets, roofs of several colours, and gardens that green within two years."""
-    built = site.stage(0.45, 60, 180)
+    built = site.stage(*LAST_STAGES["urban"][0])
     earth = mix(site.ground("cleared soil"), site.ground("earthwork"), site.since(5, 20))
     roofed, full = site.since(built, 25), site.constant(1.0)
     tile = site.season.poor[ROOF_TILE].astype(np.float64)[None, :]
     roofs = [mix(earth, roof, roofed) for roof in (material_spectrum("roof"), material_spectrum("dark roof"), tile)]
     street = mix(earth, material_spectrum("street"), site.since(0.7 * built, 15))
     yard = mix(
-        mix(earth, material_spectrum("yard"), site.since(built + 20, 60)),
+        mix(earth, material_spectrum("yard"), site.since(built + 5, 20)),
         site.living(GARDEN),
         site.since(built + 60, 500),
     )
@@ -44,7 +52,7 @@ def urban(site: Site) -> list[Zone]:
 
 def solar_farm(site: Site) -> list[Zone]:
     """Graded, then panels row by row; grass below them where it grows."""
-    built = site.stage(0.4, 30, 120)
+    built = site.stage(*LAST_STAGES["solar_farm"][0])
     earth = mix(site.ground("cleared soil"), site.ground("earthwork"), site.since(3, 20))
     glass = material_spectrum("panel") * np.array(
         (1.2, 1.06, *[0.94] * 8)
@@ -57,7 +65,7 @@ def solar_farm(site: Site) -> list[Zone]:
 
 def mine(site: Site) -> list[Zone]:
     """Topsoil off, rock or earth of four colours, grey heaps, ponds that stay brown in rainforest: never back."""
-    opened, full = site.stage(0.2, 20, 90), site.constant(1.0)
+    opened, full = site.stage(*LAST_STAGES["mine"][0]), site.constant(1.0)
     bare, rock, soil = site.ground("cleared soil"), material_spectrum("fresh rock"), site.ground("earthwork", 0.7)
     red = mix(SOIL_SPECTRA["red"].astype(np.float64)[None, :] * 1.35, soil, 0.15)
     dug = [0.72 * rock, mix(rock * 1.3, soil, 0.1), red, 0.36 * material_spectrum("spoil")]

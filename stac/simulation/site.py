@@ -36,6 +36,11 @@ PACE: dict[str, float] = {
 """Biome → speed of regrowth, 1 for a mean of all land."""
 
 
+def stage_days(span: float, part: float, least: float, most: float) -> float:
+    """Days until a stage of a work of `span` days, as a part of the whole, within limits."""
+    return min(max(part * span, least), most)
+
+
 @dataclass(frozen=True, eq=False)
 class Site:
     """What a look depends on."""
@@ -53,7 +58,7 @@ class Site:
 
     def stage(self, part: float, least: float, most: float) -> float:
         """Days until a stage of the work, as a part of the whole, within limits."""
-        return min(max(part * self.span, least), most)
+        return stage_days(self.span, part, least, most)
 
     def since(self, start: float, length: float) -> Course:
         """0 until an age, 1 some days later."""
