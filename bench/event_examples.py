@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import shapely
+import shapely.affinity
 import xarray as xr
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
@@ -32,6 +33,8 @@ from stac.items import Scene
 TRUE, INFRARED = ("B04", "B03", "B02"), ("B12", "B08", "B04")
 LEAST_SIDE = 500.0
 """Side of the smallest window, metres."""
+LARGEST_SIDE = {"road": 1600.0}
+"""Class → side of the largest window, metres: the whole of a road would show it as a hair among others."""
 CANDIDATES = 8
 """Events of a class that are looked at: the largest under 400 ha, in turn from each area."""
 CLEAR = 0.93
@@ -140,7 +143,9 @@ def new_pair(skies: Skies, outline: BaseGeometry, says: dict[str, Any]) -> Pair 
     west, south, east, north = shape.bounds
     half = max(east - west, north - south, LEAST_SIDE) * 0.7
     middle = shapely.Point((west + east) / 2, (south + north) / 2)
-    block = window(middle.buffer(half), epsg, 0)
+    if 2 * half > LARGEST_SIDE.get(says["class"], np.inf):
+        half, middle = LARGEST_SIDE[says["class"]] / 2, shape.representative_point()
+    block = window(_inside_of(middle.buffer(half), skies.block), epsg, 0)
     start, end = date.fromisoformat(says["start"]), date.fromisoformat(says["end"])
     soon = SOON.get(says["class"])
     least, most = WAIT if soon is None else (0, soon)
@@ -161,6 +166,13 @@ def new_pair(skies: Skies, outline: BaseGeometry, says: dict[str, Any]) -> Pair 
     inside = _inside(shape, block)
     contrast = measure_contrast(layers[0], layers[1], inside)
     return Pair(says["class"], f"simulated {title}", layers[0], layers[1], _rings(shape, block), contrast)
+
+
+def _inside_of(square: BaseGeometry, area: Block) -> BaseGeometry:
+    """A window moved inside an area, as far as it fits."""
+    (west, south, east, north), (left, low, right, high) = square.bounds, area.bounds
+    across, up = max(left - west, 0) + min(right - east, 0), max(low - south, 0) + min(high - north, 0)
+    return shapely.affinity.translate(square, across, up)
 
 
 def season_gap(one: date, other: date) -> int:
@@ -203,13 +215,13 @@ def _rings(shape: BaseGeometry, block: Block) -> list[NDArray[np.float64]]:
 
 
 def real_pairs(folder: Path) -> Iterator[Pair]:
-    """Fires, towns, clear-cuts."""
+    """Fires, towns, clear-cuts: of the classes that they are examples of."""
     for name in FIRES:
         layers = []
         for side in ("before", "after"):
             with rasterio.open(folder / "calfire-style" / name / f"{side}.tif") as file:
                 layers.append(dict(zip(file.descriptions, file.read().astype(np.float32) / 10_000, strict=True)))
-        yield Pair("real fire", f"REAL fire {name}", layers[0], layers[1])
+        yield Pair("wildfire", f"REAL fire {name}", layers[0], layers[1])
     for city in CITIES:
         yield _real_city(folder / "oscd" / city)
     yield _real_cuts(folder / "romania-series")
@@ -231,7 +243,7 @@ def _real_city(folder: Path) -> Pair:
                 image = file.read(1, out_shape=change.shape, resampling=Resampling.bilinear).astype(np.float32) / 10_000
             found[band] = image[top : top + side, left : left + side]
         layers.append(found)
-    return Pair("real town", f"REAL town, {folder.name} (level 1C)", layers[0], layers[1])
+    return Pair("urban", f"REAL town, {folder.name} (level 1C)", layers[0], layers[1])
 
 
 def _real_cuts(folder: Path) -> Pair:
@@ -248,4 +260,4 @@ def _real_cuts(folder: Path) -> Pair:
         summer = (days >= np.datetime64(f"{year}-06-15")) & (days <= np.datetime64(f"{year}-09-15"))
         best = int(np.argmax(np.where(summer, clear, -1)))
         layers.append({band: np.nan_to_num(cube[best]).astype(np.float32) for band, cube in pixels.items()})
-    return Pair("real clear-cut", "REAL clear-cuts, Romania, 2016 to 2020", layers[0], layers[1])
+    return Pair("clear_cut", "REAL clear-cuts, Romania, 2016 to 2020", layers[0], layers[1])

@@ -112,13 +112,14 @@ def _run(argv: Sequence[str] | None) -> int:
     args = parse_args(_parser(), argv)
     _check(args)
     pairs = list(simulated_pairs(args.archive, args.examples)) + (list(real_pairs(args.real)) if args.real else [])
+    pairs.sort(key=lambda pair: pair.kind)  # the real ones beside the simulated ones of their class
     for pair in pairs:
         print(f"{pair.title}: {pair.contrast:.1f}" if pair.contrast else pair.title)
     if not pairs:
         raise DataError("no event with two clear dates", "at least one in the archive", "choose another --archive")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     options = {"quality": 78, "optimize": True} if args.out.suffix.lower() in (".jpg", ".jpeg") else {"optimize": True}
-    draw_sheet(pairs, max(args.examples, 2 if args.real else 1)).save(args.out, **options)
+    draw_sheet(pairs, args.examples + (1 if args.real else 0)).save(args.out, **options)
     return 0
 
 

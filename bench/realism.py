@@ -51,6 +51,8 @@ from stac.errors import DataError, exit_code
 
 RUNS = 2
 """Draws of chips, each with its own seed and folds. assumed: intervals come from the groups, not from the draws."""
+DEALS = 6
+"""Times that real chips are dealt to two sides."""
 VIEW_FOLDS = 3
 """Folds held out for what only localises the give-aways."""
 SIX = ("B02", "B03", "B04", "B08", "B11", "B12")
@@ -145,10 +147,15 @@ def contests(sides: dict[str, Chips], kinds: Kinds, clock: Clock, *, quick: bool
 def chance(real: Chips, kind: NDArray[Any], *, quick: bool) -> dict[str, Any]:
     """What the two networks reach where there is nothing to tell: groups of real chips dealt at random to two sides."""
     drawn = []
-    for seed in range(1 if quick else RUNS):
+    for seed in range(1 if quick else DEALS):
         sides, kinds = halves(real, kind, seed)
         drawn.append(match(*sides, kinds, seed))
-    return accuracy(vote(drawn, 2 if quick else EPOCHS)[1], drawn)
+    scores = vote(drawn, 2 if quick else EPOCHS)[1]
+    found = [accuracy([own], [deal])["accuracy"] for own, deal in zip(scores, drawn, strict=True)]
+    sizes = [[len(names) for names in (deal.simulated, np.unique(deal.group))] for deal in drawn]
+    chips, groups = (round(number / 2) for number in np.mean(sizes, axis=0))
+    ends = {"accuracy": round(float(np.mean(found)), 4), "low": min(found), "high": max(found)}
+    return {**ends, "deals": len(drawn), "chips": chips, "groups": groups}
 
 
 def unseen(

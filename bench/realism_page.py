@@ -115,6 +115,9 @@ all):
 
 ### The three worst of the first generator, before and after
 
+The three kinds of numbers by which a plain classifier told the first generator's chips best; of each the three numbers
+that told most then.
+
 {worst}
 
 ## Pixels on which nothing was set

@@ -22,8 +22,6 @@ SHARE = (0.07, 0.15)
 """assumed: of a share of dates; 0.07 is two standard errors of a share of 0.2 among 140 dates."""
 LOGS = (0.10, 0.25)
 """assumed: of log reflectance."""
-EQUAL = 0.03
-"""assumed: accuracies of one draw and three folds that differ by less are equal."""
 FINE = "fine scale only (blurred taken off)"
 """Name of a view of `realism_classifier`."""
 TIMES = (0.22, 0.69)
@@ -72,8 +70,17 @@ def _told_apart(reports: Mapping[str, Report]) -> str:
         whole, ten = (often(own[word]["cnn"]) for word in ("areas", "areas, all bands"))
         text += f" Held out by whole areas: {whole}; in all ten bands: {ten}."
     if "chance" in own:
-        text += f" *Real* chips dealt to two sides at random, where there is nothing to tell: {often(own['chance'])}."
+        text += _chance(own["chance"])
     return text + _fine_scale(reports, label)
+
+
+def _chance(found: Mapping[str, Any]) -> str:
+    """What the networks reach where there is nothing to tell."""
+    return (
+        f" *Real* chips dealt to two sides at random, {found['deals']} times, where there is nothing to tell: between"
+        f" {found['low']:.2f} and {found['high']:.2f}, {found['accuracy']:.2f} in the mean ({found['chips']} chips of"
+        f" {found['groups']} groups a side, fewer than above)."
+    )
 
 
 def _fine_scale(reports: Mapping[str, Report], label: str) -> str:
@@ -86,14 +93,18 @@ def _fine_scale(reports: Mapping[str, Report], label: str) -> str:
     if not then or label == "before":
         return f"{text}."
     text += f"; with the first generator's {often(then)}"
-    gained = then["accuracy"] - now["accuracy"] > EQUAL
-    return f"{text}." if gained else f"{text}: **to it the two are as unlike as they were.**"
+    if now["high"] < then["low"]:
+        return f"{text}."
+    worse = now["low"] > then["high"]
+    return f"{text}: **to it the two are {'more unlike than' if worse else 'as unlike as'} they were.**"
 
 
 def often(found: Mapping[str, float]) -> str:
     """An accuracy with its interval, and in words."""
     steps = ((0.45, "less than by chance"), (0.6, "little more than by chance"), (0.75, "more often than not"))
     found_word = next((word for limit, word in (*steps, (0.9, "mostly")) if found["accuracy"] < limit), "nearly always")
+    if found["low"] < 0.5 < found["high"]:
+        found_word = "as by chance"
     return f"{found['accuracy']:.2f} ({found['low']:.2f} to {found['high']:.2f}), {found_word}"
 
 

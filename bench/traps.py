@@ -85,10 +85,12 @@ def switched_off(rule: str | None) -> Iterator[None]:
         yield
 
 
-def count_doubled(catalog: Path) -> int:
-    """Items that the rule of duplicates drops."""
-    scenes = [items.resolve_scene(item) for item in pystac.Catalog.from_file(str(catalog)).get_items(recursive=True)]
-    return len(scenes) - len(items.deduplicate(scenes))
+def count_doubled(catalog: Path, max_cloud: float | None) -> tuple[int, int]:
+    """Items that are read, those that are not too cloudy; how many of them the rule of duplicates drops."""
+    found = pystac.Catalog.from_file(str(catalog)).get_items(recursive=True)
+    limit = 100.0 if max_cloud is None else max_cloud
+    scenes = [items.resolve_scene(item) for item in found if item.properties.get("eo:cloud_cover", 0) <= limit]
+    return len(scenes), len(scenes) - len(items.deduplicate(scenes))
 
 
 def falls(with_rule: Evaluation, without: Evaluation, unit: str, k: int, metric: str) -> tuple[Interval, int]:
@@ -153,12 +155,13 @@ def _run(argv: Sequence[str] | None) -> int:
             )
         settings = replace(settings, protocol=found[rule].context["protocol"])  # the same for all
     said = found[None].context
-    doubled = count_doubled(archive.catalog)
-    print(f"{mark(found[None])}{archive.items} items, {doubled} of them doubled; encoder {said['encoder']}, ", end="")
+    read, doubled = count_doubled(archive.catalog, args.max_cloud)
+    print(f"{mark(found[None])}{archive.items} items, {read} read, {doubled} of them doubled; ", end="")
+    print(f"encoder {said['encoder']}, ", end="")
     print(f"{said['pairs']} pairs{', monthly' if said['monthly'] else ''}, {said['areas']} areas, ", end="")
     print(f"protocol {said['protocol']}; {json.dumps(machine())}; commit {said['commit']}\n")
     records: list[dict[str, Any]] = []
-    beside = {**record_context(found[None], archive, args), "doubled": doubled}
+    beside = {**record_context(found[None], archive, args), "read": read, "doubled": doubled}
     for unit, title in (("place", "each location once (headline)"), ("row", "every row")):
         lines, own = compare(found, unit, settings.k)
         records += [{**beside, **record} for record in own]

@@ -35,9 +35,11 @@ EVENT_COLUMNS = (
     "magnitude",
     "change_ratio",
     "label",
+    "label_share",
     "geometry",
 )
-"""Columns of an events file, in order. `clear_fraction` is the smaller of the two; `label` may be null."""
+"""Columns of an events file, in order. `clear_fraction` is the smaller of the two; `label` may be null. `label_share`:
+how much of what the label names the event shows, see `index.labels.add_labels`; null without a label."""
 
 
 def new_events(
@@ -87,6 +89,7 @@ def new_events(
     for name in ("time_before", "time_after"):
         columns[name] = pd.to_datetime(columns[name], utc=True).astype("datetime64[ms, UTC]")
     columns["label"] = np.full(len(columns["event_id"]), None, dtype=object)
+    columns["label_share"] = np.full(len(columns["event_id"]), np.nan, dtype=np.float32)
     events = gpd.GeoDataFrame({name: columns[name] for name in EVENT_COLUMNS}, geometry="geometry", crs=4326)
     return events, np.concatenate(vectors)
 
@@ -119,7 +122,8 @@ def _event_ids(location_id: str, time: NDArray[np.datetime64], pairs: Pairs, lon
 def _empty_events() -> gpd.GeoDataFrame:
     """No rows, with the columns and dtypes of the contract."""
     utc = "datetime64[ms, UTC]"
-    types = {"time_before": utc, "time_after": utc, "clear_fraction": "f4", "magnitude": "f4", "change_ratio": "f4"}
+    numbers = dict.fromkeys(("clear_fraction", "magnitude", "change_ratio", "label_share"), "f4")
+    types = {"time_before": utc, "time_after": utc, **numbers}
     columns = {name: pd.Series(dtype=types.get(name, "object")) for name in EVENT_COLUMNS}
     return gpd.GeoDataFrame(columns, geometry="geometry", crs=4326)
 

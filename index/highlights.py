@@ -1,9 +1,10 @@
 """Highlights: a few events of a store that are worth a first look, each of another kind, place and time.
 
-The largest magnitudes are mostly snow, harvests and what was left of clouds. Four questions put these last, answered by
+The largest magnitudes are mostly snow, harvests and what was left of clouds. Five questions put these last, answered by
 the events and their vectors alone: did the place change more than others did in those days? Were both dates clear? Is
-the change still there a year on, and was it not there a year before? And do the neighbours bear the same label, so that
-the chip lies in the middle of what happened?
+the change still there a year on, and was it not there a year before? Does what the label names take much of the chip,
+and all of its time lie between the dates? And do the neighbours bear the same label, so that the chip lies in the
+middle of what happened?
 """
 
 from __future__ import annotations
@@ -64,9 +65,10 @@ def find_highlights(store: Store, count: int) -> gpd.GeoDataFrame:
     label = events["label"].to_numpy(object)
     if events["label"].notna().any():
         kinds = [np.flatnonzero(label == kind) for kind in sorted(events["label"].dropna().unique())]
-        short = np.concatenate([_shortlist(events, strength, rows, SHORTLIST // len(kinds)) for rows in kinds])
+        strong = strength * shown_share(events, np.arange(len(events)))
+        short = np.concatenate([_shortlist(events, strong, rows, SHORTLIST // len(kinds)) for rows in kinds])
         lasting = PASSING_SHARE + (1 - PASSING_SHARE) * lasting_share(store, short)
-        score = strength[short] * lasting * middle_share(events, short, store.manifest.gsd)
+        score = strength[short] * lasting * shown_share(events, short) * middle_share(events, short, store.manifest.gsd)
     else:
         short = _shortlist(events, strength, np.arange(len(events)), SHORTLIST)
         score = strength[short] * lasting_share(store, short)
@@ -115,6 +117,22 @@ def _shortlist(
     table["turn"] = table.groupby("day").cumcount()
     short: NDArray[np.intp] = table.sort_values("turn", kind="stable")["row"].to_numpy()[: max(count, 1)]
     return short
+
+
+def shown_share(events: gpd.GeoDataFrame, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """How much each of some events shows of what its label names, over the most that any event of the label shows.
+
+    Args:
+        events: A store's.
+        rows: (R,) rows.
+
+    Returns:
+        (R,) 0 to 1; 1 where that is not known, or there is no label.
+    """
+    shown = events["label_share"].astype(np.float64)
+    most = shown.groupby(events["label"]).transform("max")
+    out: NDArray[np.float64] = (shown / most).fillna(1.0).to_numpy()[rows]
+    return out
 
 
 def middle_share(events: gpd.GeoDataFrame, rows: NDArray[np.intp], gsd: int) -> NDArray[np.float64]:

@@ -22,6 +22,10 @@ from .parts import digest, first_line
 LABEL_MIN_SHARE = 0.05
 """assumed: a labelled polygon names a chip when it covers at least this share of it (a road covers little)."""
 
+MIN_OVERLAP = 0.5
+"""assumed: half of the shorter one of interval and event: more would lose roads cut by a season's end, less would call
+pairs positives that show mostly another time."""
+
 _POLYGONS = (3, 6)
 """shapely's type ids of Polygon and MultiPolygon."""
 
@@ -133,7 +137,7 @@ def _norm_dates(dates: pd.Series, column: str, name: str) -> pd.Series:
 
 
 def add_labels(events: gpd.GeoDataFrame, labels: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Name the events that a labelled polygon meets in space and time.
+    """Name the events that show a labelled polygon, by the rule of `index.truth`.
 
     Args:
         events: As `index.events.new_events` makes them.
@@ -141,25 +145,45 @@ def add_labels(events: gpd.GeoDataFrame, labels: gpd.GeoDataFrame) -> gpd.GeoDat
 
     Returns:
         A copy whose `label` is the class of the polygon that covers most of the chip, among those that cover at least
-        `LABEL_MIN_SHARE` of it and whose time from `start` to `end` meets the interval (before, after].
+        `LABEL_MIN_SHARE` of it and whose time from `start` to `end` overlaps the interval (before, after] by at least
+        `MIN_OVERLAP` of the shorter one; `label_share` (float32) is that cover × the part of the polygon's time that
+        lies in the interval, NaN where there is no label.
     """
     out = events.copy()
-    start, end = _plain(labels["start"]), _plain(labels["end"])
-    end = end + np.timedelta64(1, "D") - np.timedelta64(1, "ms")  # to the end of its day
     chips, polygons = events.geometry.to_numpy(), labels.geometry.to_numpy()
     chip, polygon = shapely.STRtree(polygons).query(chips, predicate="intersects")
     share = shapely.area(shapely.intersection(chips[chip], polygons[polygon])) / shapely.area(chips[chip])
-    overlaps = start[polygon] <= _plain(events["time_after"])[chip]
-    overlaps &= end[polygon] > _plain(events["time_before"])[chip]
-    keep = np.nonzero(overlaps & (share >= LABEL_MIN_SHARE))[0]
+    interval = (days_of(events["time_before"])[chip], days_of(events["time_after"])[chip])
+    part, enough = time_parts(interval, label_days(labels, polygon))
+    keep = np.nonzero(enough & (share >= LABEL_MIN_SHARE))[0]
     keep = keep[np.argsort(share[keep], kind="stable")]  # the largest share is written last
     column = out["label"].to_numpy(dtype=object, copy=True)
     column[chip[keep]] = labels["class"].to_numpy(dtype=object)[polygon[keep]]
-    out["label"] = column
+    shown = out["label_share"].to_numpy(np.float32, copy=True)
+    shown[chip[keep]] = share[keep] * part[keep]
+    out["label"], out["label_share"] = column, shown
     return out
 
 
-def _plain(moments: pd.Series) -> NDArray[np.datetime64]:
-    """(N,) datetime64[ms], UTC."""
-    plain: NDArray[np.datetime64] = moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]")
-    return plain
+Span = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""(N,) first and last moments, days since 1970, UTC."""
+
+
+def label_days(labels: gpd.GeoDataFrame, rows: NDArray[np.integer]) -> Span:
+    """When some labelled events begin and end, to the end of the last day."""
+    return days_of(labels["start"])[rows], days_of(labels["end"])[rows] + 1.0
+
+
+def time_parts(interval: Span, event: Span) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(N,) the part of each event's time within its interval, 0 or less where they do not meet; if it is enough."""
+    (before, after), (start, end) = interval, event
+    overlap = np.minimum(after, end) - np.maximum(before, start)
+    enough = (overlap > 0) & (overlap >= MIN_OVERLAP * np.minimum(after - before, end - start))
+    return overlap / (end - start), enough
+
+
+def days_of(moments: pd.Series) -> NDArray[np.float64]:
+    """(N,) days since 1970, UTC."""
+    plain = moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]")
+    days: NDArray[np.float64] = plain.astype(np.int64) / 86_400_000.0
+    return days

@@ -19,8 +19,9 @@ from stac.period import norm_period
 
 T = TypeVar("T")
 
-STORE_VERSION = 2
-"""Version of the layout. A store of another version is refused. 2: parts say what they were made from."""
+STORE_VERSION = 3
+"""Version of the layout. A store of another version is refused. 2: parts say what they were made from. 3: events say
+how much of their label they show."""
 
 METRIC = "inner product of unit change vectors"
 

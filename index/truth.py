@@ -3,10 +3,12 @@
 A row is one location and one interval (before, after]; a labelled event is a polygon with a class, a first and a last
 day. A row is a **positive** of a labelled event when
 
-- the polygon covers at least `LABEL_MIN_SHARE` of its chip (the rule by which a build names events), and
+- the polygon covers at least `LABEL_MIN_SHARE` of its chip and
 - the interval and the event's time overlap by at least half (`MIN_OVERLAP`) of the shorter of the two. So a yearly pair
   must hold half of a road of 200 days, and a pair of five days within these 200 is a positive as a whole: the rule is
   the same for short and long pairs, but with pairs much shorter than an event many positives show little of it.
+
+A build names events by the same rule (`index.labels.add_labels`).
 
 A row that the polygon touches in place and time without being a positive is **unclear**: it counts neither for nor
 against a query of that class and is left out of its ranking (as "junk" in Philbin et al., "Object retrieval with large
@@ -41,12 +43,8 @@ from numpy.typing import NDArray
 from stac.errors import AreaError
 
 from .areas import Areas
-from .labels import LABEL_MIN_SHARE, Labels, open_labels
+from .labels import LABEL_MIN_SHARE, Labels, days_of, label_days, open_labels, time_parts
 from .store import Store
-
-MIN_OVERLAP = 0.5
-"""assumed: half of the shorter one of interval and event: more would lose roads cut by a season's end, less would call
-pairs positives that show mostly another time."""
 
 Protocol = Literal["areas", "places", "events"]
 """What is left out of a query's gallery (the module's head)."""
@@ -159,13 +157,10 @@ def find_truth(store: Store, places: Places, labels: gpd.GeoDataFrame) -> Truth:
     counts = np.diff(places.starts)[place]
     entry = np.repeat(np.arange(len(place)), counts)
     row = np.arange(len(entry)) - np.repeat(np.cumsum(counts) - counts, counts) + places.starts[place[entry]]
-    start, end = _days(labels["start"]), _days(labels["end"]) + 1.0  # to the end of its day
-    before, after = _days(store.events["time_before"])[row], _days(store.events["time_after"])[row]
-    start, end = start[label[entry]], end[label[entry]]
-    overlap = np.minimum(after, end) - np.maximum(before, start)
-    touched = overlap > 0
-    enough = overlap >= MIN_OVERLAP * np.minimum(after - before, end - start)
-    positive = (touched & enough & (share[entry] >= LABEL_MIN_SHARE))[touched]
+    interval = days_of(store.events["time_before"])[row], days_of(store.events["time_after"])[row]
+    part, enough = time_parts(interval, label_days(labels, label[entry]))
+    touched = part > 0
+    positive = (enough & (share[entry] >= LABEL_MIN_SHARE))[touched]
     if not positive.any():
         raise AreaError(
             f"none of the {len(labels)} labelled events is shown by any of the {len(row)} rows that lie on one"
@@ -181,7 +176,7 @@ def find_truth(store: Store, places: Places, labels: gpd.GeoDataFrame) -> Truth:
         label=label[entry][touched],
         row=row[touched],
         positive=positive,
-        shown=(share[entry] * overlap / (end - start))[touched],
+        shown=(share[entry] * part)[touched],
         near=_neighbourhoods(places, place, label, len(labels)),
     )
 
@@ -196,13 +191,6 @@ def _shares(
     share = shapely.area(shapely.intersection(chips, polygons[label])) / shapely.area(chips)
     kept = share > _SLIVER  # else they share an edge only
     return place[kept].astype(np.int64), label[kept].astype(np.int64), share[kept]
-
-
-def _days(moments: pd.Series) -> NDArray[np.float64]:
-    """(N,) days since 1970, UTC."""
-    plain = moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]")
-    days: NDArray[np.float64] = plain.astype(np.int64) / 86_400_000.0
-    return days
 
 
 def _neighbourhoods(

@@ -54,6 +54,7 @@ def _events(rows: Sequence[Row]) -> gpd.GeoDataFrame:
     columns = {"event_id": names, "location_id": ids, "time_before": first, "time_after": last}
     ones = np.ones(len(rows), np.float32)
     columns |= {"clear_fraction": ones, "magnitude": ones, "change_ratio": ones, "label": [None] * len(rows)}
+    columns["label_share"] = np.full(len(rows), np.nan, np.float32)
     return gpd.GeoDataFrame(columns, geometry=[r[0].outline(r[1], CHIP_ROW) for r in rows], crs=4326)
 
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from index import ranking
 from index.evaluate import Evaluation, Settings, evaluate_store, main
+from index.figures import new_figures
 from index.metrics import Interval
 from index.ranking import Gallery, rank
 from index.store import Store
@@ -76,6 +78,17 @@ def test_changes_that_look_like_themselves_are_all_found(good: Store, tmp_path: 
         assert value(found, "P", 3, unit, "road").value == pytest.approx(2 / 3)  # there are but two roads
     by_k = evaluate_store(good, labels(tmp_path), Settings(k=(3,), divide_by="k"))
     assert value(by_k, "AP", 3, name="road").value == pytest.approx(2 / 3)
+
+
+def test_the_mean_over_classes_counts_each_class_once() -> None:
+    rows = [{"class": "fire", "ap": 0.9, "precision": 0.8}] * 9 + [{"class": "road", "ap": 0.1, "precision": 0.2}]
+    beside = {"unit": "place", "k": 10, "positives": 4.0, "chance_ap": 0.01, "chance_precision": 0.02}
+    answers = pd.DataFrame([{**beside, **row} for row in rows] + [{**beside, **row, "unit": "row"} for row in rows])
+    found = {(f.unit, f.metric, f.name): f for f in new_figures(answers, 0)}
+    assert found["place", "AP", None].score.value == pytest.approx(0.5)  # over queries it would be 0.82
+    assert found["place", "P", None].score.value == pytest.approx(0.5)
+    assert found["place", "AP", "fire"].score.value == pytest.approx(0.9)
+    assert found["place", "AP", None].queries == 10
 
 
 def test_vectors_of_chance_score_like_chance(poor: Store, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def labels(share: float, start: str, end: str | None, name: str = "fire") -> gpd
     ("share", "start", "end", "expected"),
     [
         (0.5, "2021-01-20", None, ["fire", None]),
-        (0.5, "2021-02-09", None, ["fire", "fire"]),  # the day of the middle observation counts for both
+        (0.5, "2021-02-09", None, [None, "fire"]),  # more of its 24 hours lie after the middle observation
         (0.5, "2021-01-20", "2021-03-01", ["fire", "fire"]),
         (0.5, "2020-12-01", "2021-01-09", [None, None]),
         (0.02, "2021-01-20", None, [None, None]),
@@ -111,6 +111,16 @@ def test_labels_meet_events_in_space_and_time(
 ) -> None:
     events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1], [2, 1]]}), 10, "consecutive")
     assert add_labels(events, labels(share, start, end))["label"].tolist() == expected
+
+
+def test_an_event_says_how_much_of_its_label_it_shows(tmp_path: Path) -> None:
+    events, _ = new_events(series(tmp_path, {0: [[0, 0], [0, 1], [2, 1]]}), 10, "consecutive")
+    assert events["label_share"].isna().all()
+    named = add_labels(events, labels(0.5, "2021-01-20", "2021-01-20"))
+    assert named["label_share"].tolist() == pytest.approx([0.5, np.nan], nan_ok=True, abs=1e-3)
+    assert named["label_share"].dtype == np.float32
+    long = add_labels(events, labels(0.5, "2021-01-20", "2021-03-01"))  # 40.2 days, of which the first pair holds half
+    assert 0.5 * 0.4 < long["label_share"].iloc[0] < 0.5 * 0.6
 
 
 def test_the_label_of_the_largest_share_wins(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from index.events import new_events
-from index.highlights import find_highlights, lasting_share, middle_share, standing_out
+from index.highlights import find_highlights, lasting_share, middle_share, shown_share, standing_out
 from index.observations import Observations
 from index.pairs import Pairing
 from index.store import Store, open_store
@@ -152,6 +152,21 @@ def test_a_happening_is_shown_by_the_chip_in_its_middle() -> None:
     assert share[4, 7] == pytest.approx(4 / 9)
     assert share[9, 4] == pytest.approx(1 / 9)
     assert where(find_highlights(store, 1)) == [(5, 8)]
+
+
+def test_a_start_shows_much_of_what_its_label_names() -> None:
+    way = new_way()
+    way[4, 4, 14:, 2] += 5  # the largest change, of which the label has little
+    way[8, 8, 20:, 2] += 3
+    labels = {(4, 4, 14): "road", (8, 8, 20): "road"}
+    store = new_store(way, labels)
+    assert where(find_highlights(store, 1)) == [(4, 4)]
+    rows = np.flatnonzero(store.events["label"].notna())
+    store.events["label_share"] = np.float32(np.nan)
+    store.events.loc[rows, "label_share"] = np.array([0.06, 0.3], np.float32)
+    assert shown_share(store.events, rows).tolist() == pytest.approx([0.2, 1.0])
+    assert shown_share(store.events, np.array([0])).tolist() == [1.0]
+    assert where(find_highlights(store, 1)) == [(8, 8)]
 
 
 def test_cloudy_dates_and_the_areas_edge_come_later() -> None:

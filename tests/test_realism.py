@@ -162,6 +162,54 @@ def test_towns_and_water_are_sought_within_one_square() -> None:
     assert _seek(day, np.zeros((384, 384), bool), BANDS, rng) == []
 
 
+def told(squares: float, fine: float, width: float = 0.02) -> dict[str, Any]:
+    from realism_words import FINE
+
+    def around(value: float) -> dict[str, float]:
+        return {"accuracy": value, "low": value - width, "high": value + width}
+
+    return {"classifier": {"squares": {"cnn": around(squares), "views": {FINE: around(fine)}}}}
+
+
+def test_what_is_told_apart_is_said_with_what_was() -> None:
+    from realism_words import _fine_scale, _told_apart, often
+
+    before = told(0.99, 0.95)
+    text = _told_apart({"before": before, "after": told(0.7, 0.8)})
+    assert "are right 0.70 (0.68 to 0.72), more often than not; with the first generator's chips 0.99" in text
+    assert _fine_scale({"before": before, "after": told(0.7, 0.8)}, "after").endswith("nearly always.")
+    assert "**to it the two are as unlike as they were.**" in _fine_scale({"before": before, "after": before}, "after")
+    worse = _fine_scale({"before": told(0.9, 0.65), "after": before}, "after")
+    assert "**to it the two are more unlike than they were.**" in worse
+    assert often({"accuracy": 0.47, "low": 0.4, "high": 0.55}).endswith("as by chance")
+    after = told(0.7, 0.8)
+    after["classifier"]["chance"] = {"accuracy": 0.47, "low": 0.4, "high": 0.55, "deals": 6, "chips": 70, "groups": 15}
+    assert "6 times, where there is nothing to tell: between 0.40 and 0.55, 0.47" in _told_apart({"after": after})
+
+
+def test_the_three_worst_are_chosen_by_rule_and_what_tells_more_is_said() -> None:
+    from realism_tables import worst_three
+
+    def report(accuracies: dict[str, float], aucs: dict[str, float]) -> dict[str, Any]:
+        groups = {n: {"accuracy": a, "low": a - 0.02, "high": a + 0.02} for n, a in accuracies.items()}
+        numbers = [
+            {"number": n, "group": n[0], "auc": auc, "real median": 1.0, "simulated median": 2.0}
+            for n, auc in sorted(aucs.items(), key=lambda item: -abs(item[1] - 0.5))
+        ]
+        return {"classifier": {"squares": {"groups": groups, "numbers": numbers}}}
+
+    before = report({"a": 0.9, "b": 0.7, "c": 0.95, "d": 0.6}, {"a1": 0.9, "c1": 0.1, "c2": 0.8, "b1": 0.6, "d1": 0.6})
+    after = report({"a": 0.6, "b": 0.7, "c": 0.7, "d": 0.6}, {"a1": 0.6, "c1": 0.4, "c2": 0.95, "b1": 0.6, "d1": 0.3})
+    text = worst_three({"before": before, "after": after})
+    heads = [line for line in text.splitlines() if line[:1].isdigit()]
+    assert [line[:4] for line in heads] == ["1. *", "2. *", "3. *"]
+    assert [line[4] for line in heads] == ["C", "A", "B"]
+    assert "No fall is shown." in heads[2]
+    assert "No fall" not in heads[0]
+    assert "2 of 5 numbers" in text
+    assert "c2 (0.80 to 0.95), d1 (0.60 to 0.30)" in text
+
+
 def test_words_follow_the_figures() -> None:
     from realism_words import covers, often, season, verdict
 
@@ -204,6 +252,48 @@ def test_the_fires_were_taken_from_two_grids_by_nearest(shared_data: Path) -> No
     repeated = (np.diff(found.pixels, axis=3) == 0).mean(axis=(0, 2, 3))
     assert repeated[found.bands.index("B12")] > 0.1
     assert repeated[:4].max() < 0.03
+
+
+def test_a_net_is_trained_on_the_other_folds_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import realism_classifier as module
+    import torch
+
+    kinds = np.zeros(30, np.int8), np.zeros(30, np.int8)
+    found = module.match(chips(noise(30, 0, 0)), chips(noise(30, 0, 1)), kinds, 0)
+    pixels = np.broadcast_to(np.arange(60, dtype=np.float32)[:, None, None, None], (60, 1, 64, 64)).copy()
+    seen = []
+
+    def train(x: torch.Tensor, y: torch.Tensor, *_: object) -> torch.nn.Module:
+        seen.append((x[:, 0, 0, 0].numpy(), y.numpy()))
+        return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+
+    monkeypatch.setattr(module, "_train", train)
+    scores = module.cnn_scores(pixels, found, 0)
+    for fold, (x, y) in enumerate(seen):
+        train_rows = np.flatnonzero(found.fold != fold)
+        own = (pixels[train_rows, 0, 0, 0] - pixels[train_rows].mean()) / pixels[train_rows].std()
+        np.testing.assert_allclose(x, own, atol=1e-4)
+        np.testing.assert_array_equal(y, found.simulated[train_rows])
+        test = np.flatnonzero(found.fold == fold)
+        assert (np.diff(scores[test]) > 0).all()  # the held-out chips, each its own
+    assert len(seen) == module.FOLDS
+
+
+def test_an_interval_is_as_wide_as_its_groups_are_few() -> None:
+    from realism_classifier import accuracy, match
+
+    kinds = np.zeros(80, np.int8), np.zeros(80, np.int8)
+    widths = []
+    for each in (1, 8):
+        groups = np.arange(80) // each
+        found = match(chips(noise(80, 0, 0), groups), chips(noise(80, 0, 1), groups), kinds, 0)
+        right = found.group % 4 != 0  # whole groups are taken for the other side
+        score = accuracy([np.where(right == (found.simulated == 1), 1.0, -1.0)], [found])
+        assert score["accuracy"] == pytest.approx(right.mean(), abs=0.03)
+        assert score["low"] < score["accuracy"] < score["high"]  # type: ignore[operator]
+        widths.append(score["high"] - score["low"])  # type: ignore[operator]
+    assert widths[0] == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 160), rel=0.35)
+    assert widths[1] > 2 * widths[0]
 
 
 @pytest.mark.parametrize(("smooth", "low", "high"), [(0.6, 0.9, 1.0), (0.0, 0.3, 0.7)])
