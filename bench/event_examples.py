@@ -145,7 +145,8 @@ def new_pair(skies: Skies, outline: BaseGeometry, says: dict[str, Any]) -> Pair 
     middle = shapely.Point((west + east) / 2, (south + north) / 2)
     if 2 * half > LARGEST_SIDE.get(says["class"], np.inf):
         half, middle = LARGEST_SIDE[says["class"]] / 2, shape.representative_point()
-    block = window(_inside_of(middle.buffer(half), skies.block), epsg, 0)
+    ground = to_metres(skies.place.area.geometry, epsg).intersection(shapely.box(*skies.block.bounds))
+    block = window(_inside_of(middle.buffer(half), ground.buffer(-20)), epsg, 0)
     start, end = date.fromisoformat(says["start"]), date.fromisoformat(says["end"])
     soon = SOON.get(says["class"])
     least, most = WAIT if soon is None else (0, soon)
@@ -168,8 +169,8 @@ def new_pair(skies: Skies, outline: BaseGeometry, says: dict[str, Any]) -> Pair 
     return Pair(says["class"], f"simulated {title}", layers[0], layers[1], _rings(shape, block), contrast)
 
 
-def _inside_of(square: BaseGeometry, area: Block) -> BaseGeometry:
-    """A window moved inside an area, as far as it fits."""
+def _inside_of(square: BaseGeometry, area: BaseGeometry) -> BaseGeometry:
+    """A window moved inside a rectangle, as far as it fits."""
     (west, south, east, north), (left, low, right, high) = square.bounds, area.bounds
     across, up = max(left - west, 0) + min(right - east, 0), max(low - south, 0) + min(high - north, 0)
     return shapely.affinity.translate(square, across, up)
