@@ -19,7 +19,7 @@ import pandas as pd
 import streamlit as st
 from shapely.errors import ShapelyError
 
-from index.highlights import find_highlights
+from index.highlights import list_starts
 from index.search import Query, event_filter, find_similar, query_event, query_point
 from index.store import Store, open_scenes, open_store, read_observations
 from stac.errors import AreaError, DataError, StoreError
@@ -88,7 +88,7 @@ class OpenStore:
         with self.lock:
             if self._highlights is None:
                 try:
-                    self._highlights = find_highlights(self.store, MAX_HIGHLIGHTS)
+                    self._highlights = list_starts(self.store, MAX_HIGHLIGHTS)
                 except DataError:  # vectors that cannot be read: the search says so
                     self._highlights = self.strongest().head(MAX_HIGHLIGHTS)
             return self._highlights

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stac.lattice import Location
 
 from .pairs import YEAR_DAYS, YEARLY_TOLERANCE_DAYS
+from .search import find_similar, query_event
 from .store import Store
 
 SHORTLIST = 200
@@ -37,6 +38,9 @@ PASSING_SHARE = 0.2
 
 UNKNOWN_LASTING = 0.5
 """assumed: how much of a change lasts at most where one of the two years tells nothing of it."""
+
+ANSWER_PLACES = 10
+"""assumed: what a person sees of an answer at first."""
 
 GAP_CHIPS = 4.0
 """assumed: two highlights of one kind lie at least so many chips apart."""
@@ -75,6 +79,34 @@ def find_highlights(store: Store, count: int) -> gpd.GeoDataFrame:
     order = np.lexsort((short, -score))
     chosen = _choose(store, short[order], count)
     return events.iloc[chosen]
+
+
+def list_starts(store: Store, count: int) -> gpd.GeoDataFrame:
+    """Highlights, and before them the one whose own answer bears its label most: the page opens with it.
+
+    Args:
+        store: The store.
+        count: How many at most.
+
+    Returns:
+        As `find_highlights`.
+
+    Raises:
+        StoreError: A shard cannot be read.
+    """
+    rows = find_highlights(store, count)
+    if rows["label"].isna().all():
+        return rows
+    shares = [_agreeing_share(store, *found) for found in zip(rows["event_id"], rows["label"], strict=True)]
+    first = int(np.argmax(shares))
+    return rows.iloc[[first, *(n for n in range(len(rows)) if n != first)]]
+
+
+def _agreeing_share(store: Store, event_id: str, label: str) -> float:
+    """Of the first places that an event finds, how many bear its label, 0 to 1."""
+    hits = find_similar(store, query_event(store, event_id), k=4 * ANSWER_PLACES)
+    places = hits.drop_duplicates("location_id").head(ANSWER_PLACES)
+    return float((places["label"] == label).mean()) if len(places) else 0.0
 
 
 def standing_out(events: gpd.GeoDataFrame) -> NDArray[np.float64]:

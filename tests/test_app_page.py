@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app.mappanel import map_height
 from app.picking import TABS
 from app.session import MAX_HIGHLIGHTS
-from index.highlights import find_highlights
+from index.highlights import list_starts
 from index.store import open_store
 
 
@@ -53,14 +53,14 @@ def test_the_page_opens_on_a_change_and_its_hits(data: Path, root: Path) -> None
     assert text.count('class="ai-card') == 12
     assert text.count("data:image/png") >= 12 * 2 + 8
     assert not page.error
-    starts = find_highlights(open_store(data / "stores" / "demo"), MAX_HIGHLIGHTS)
+    starts = list_starts(open_store(data / "stores" / "demo"), MAX_HIGHLIGHTS)
     assert param(page, "event") == starts["event_id"].iloc[0]
     assert text.count('class="ai-tile') == len(starts)
     assert text.count('class="ai-tile ai-on"') == 1
 
 
 def test_a_place_to_start_from_can_be_opened(data: Path, root: Path) -> None:
-    starts = find_highlights(open_store(data / "stores" / "demo"), MAX_HIGHLIGHTS)
+    starts = list_starts(open_store(data / "stores" / "demo"), MAX_HIGHLIGHTS)
     page = run(root)
     assert page.button(key="cardbutton_start_1").label.startswith("Start from: ")
     page.button(key="cardbutton_start_1").click().run()
@@ -113,7 +113,7 @@ def test_the_strongest_changes_can_be_picked(data: Path, root: Path) -> None:
 def test_coordinates_and_dates_pick_a_place(data: Path, root: Path) -> None:
     """The example in the form is a change of this very store, and leads to it."""
     store = open_store(data / "stores" / "demo")
-    event = find_highlights(store, MAX_HIGHLIGHTS).iloc[0]
+    event = list_starts(store, MAX_HIGHLIGHTS).iloc[0]
     page = run(root)
     page.session_state["tab"] = TABS[1]
     at = page.text_input(key="form_at")

@@ -14,9 +14,10 @@ import shapely
 from numpy.typing import NDArray
 
 from index.events import new_events
-from index.highlights import find_highlights, lasting_share, middle_share, shown_share, standing_out
+from index.highlights import find_highlights, lasting_share, list_starts, middle_share, shown_share, standing_out
 from index.observations import Observations
 from index.pairs import Pairing
+from index.search import find_similar, query_event
 from index.store import Store, open_store
 from stac.lattice import Lattice, Location
 
@@ -236,3 +237,23 @@ def test_the_small_store_begins_with_each_of_its_kinds(demo_store: Path) -> None
     labelled = store.events["label"].notna().to_numpy()
     assert rows["clear_fraction"].mean() > store.events["clear_fraction"][labelled].quantile(0.1)
     assert standing_out(store.events)[rows.index].mean() > 1.5 * standing_out(store.events)[labelled].mean()
+
+
+def test_the_page_begins_with_a_place_whose_answer_is_of_its_kind(demo_store: Path) -> None:
+    store = open_store(demo_store)
+    starts, usual = list_starts(store, 9), find_highlights(store, 9)
+    assert sorted(starts["event_id"]) == sorted(usual["event_id"])
+    first = starts["event_id"].iloc[0]
+    assert starts["event_id"].tolist()[1:] == [name for name in usual["event_id"] if name != first]
+    shares = []
+    for name, label in zip(starts["event_id"], starts["label"], strict=True):
+        hits = find_similar(store, query_event(store, name), k=40).drop_duplicates("location_id").head(10)
+        shares.append((hits["label"] == label).mean())
+    assert shares[0] == max(shares) > 0.15
+
+
+def test_every_start_is_among_those_that_show_most_of_its_label(demo_store: Path) -> None:
+    events = open_store(demo_store).events
+    for _, row in list_starts(open_store(demo_store), 9).drop_duplicates("label").iterrows():
+        of_kind = events.loc[events["label"] == row["label"], "label_share"]
+        assert (of_kind > row["label_share"]).mean() < 0.5, row["label"]
