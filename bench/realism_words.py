@@ -79,7 +79,8 @@ def _chance(found: Mapping[str, Any]) -> str:
     return (
         f" *Real* chips dealt to two sides at random, {found['deals']} times, where there is nothing to tell: between"
         f" {found['low']:.2f} and {found['high']:.2f}, {found['accuracy']:.2f} in the mean ({found['chips']} chips of"
-        f" {found['groups']} groups a side, fewer than above)."
+        f" {found['groups']} groups a side, fewer than above; it is below one half because what is held out of one side"
+        " leaves the other more to learn from)."
     )
 
 
