@@ -189,7 +189,7 @@ def stream_line(sizes: Record) -> str:
     """The stream's rate, and where it was taken."""
     found = sizes["stream"]
     text = f"`stream`, series in memory, {found['chip']}: {found['chips_s']:,.0f} *simulated* chips a second on"
-    text += f" {found['machine']} ({found['device']}), {100 * found['part_of_copying']:.1f} % of the rate of copying."
+    text += f" {found['machine']} ({found['device']}), {100 * found['part_of_copying']:.2g} % of the rate of copying."
     return text + (" No GPU was at hand: `make gpu` measures it there." if found["device"] == "cpu" else "")
 
 
