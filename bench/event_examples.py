@@ -33,8 +33,10 @@ from stac.items import Scene
 TRUE, INFRARED = ("B04", "B03", "B02"), ("B12", "B08", "B04")
 LEAST_SIDE = 500.0
 """Side of the smallest window, metres."""
-LARGEST_SIDE = {"road": 1600.0}
-"""Class → side of the largest window, metres: the whole of a road would show it as a hair among others."""
+LARGEST_SIDE = 3000.0
+ROAD_SIDE = 1600.0
+"""Side of the largest window, metres, and that of a road's: the whole of it would be a hair among others. Of what is
+larger a part is shown."""
 CANDIDATES = 8
 """Events of a class that are looked at: the largest under 400 ha, in turn from each area."""
 CLEAR = 0.93
@@ -143,8 +145,9 @@ def new_pair(skies: Skies, outline: BaseGeometry, says: dict[str, Any]) -> Pair 
     west, south, east, north = shape.bounds
     half = max(east - west, north - south, LEAST_SIDE) * 0.7
     middle = shapely.Point((west + east) / 2, (south + north) / 2)
-    if 2 * half > LARGEST_SIDE.get(says["class"], np.inf):
-        half, middle = LARGEST_SIDE[says["class"]] / 2, shape.representative_point()
+    largest = ROAD_SIDE if says["class"] == "road" else LARGEST_SIDE
+    if 2 * half > largest:
+        half, middle = largest / 2, shape.representative_point()
     ground = to_metres(skies.place.area.geometry, epsg).intersection(shapely.box(*skies.block.bounds))
     block = window(_inside_of(middle.buffer(half), ground.buffer(-20)), epsg, 0)
     start, end = date.fromisoformat(says["start"]), date.fromisoformat(says["end"])

@@ -121,7 +121,7 @@ def test_a_plan_of_another_version_is_refused(config: BuildConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"[]", b"{}", b"\xff\xfe", b'{"version": 2, "arguments": [], "encoder_sha256": 1}']
+    "content", [b"{", b"[]", b"{}", b"\xff\xfe", b'{"version": 3, "arguments": [], "encoder_sha256": 1}']
 )
 def test_a_damaged_plan_is_named(config: BuildConfig, content: bytes) -> None:
     make_plan(config, open_encoder("spectral"))

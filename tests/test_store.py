@@ -39,7 +39,7 @@ def test_no_store_at_all(tmp_path: Path) -> None:
         open_store(tmp_path / "none")
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"version": 2}', b"null", b"\xff\xfe", b'{"version": true}'])
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"version": 3}', b"null", b"\xff\xfe", b'{"version": true}'])
 def test_a_damaged_manifest_is_named(copied_store: Path, content: bytes) -> None:
     (copied_store / "manifest.json").write_bytes(content)
     with pytest.raises(StoreError, match=r"manifest\.json is damaged.*same index\.build command again"):
