@@ -149,6 +149,8 @@ def new_pair(skies: Skies, outline: BaseGeometry, says: dict[str, Any]) -> Pair 
     if 2 * half > largest:
         half, middle = largest / 2, shape.representative_point()
     ground = to_metres(skies.place.area.geometry, epsg).intersection(shapely.box(*skies.block.bounds))
+    if not ground.covers(middle):
+        return None
     block = window(_inside_of(middle.buffer(half), ground.buffer(-20)), epsg, 0)
     start, end = date.fromisoformat(says["start"]), date.fromisoformat(says["end"])
     soon = SOON.get(says["class"])
