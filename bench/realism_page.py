@@ -51,14 +51,16 @@ below draws real fires, towns and clear-cuts beside them, for who has those data
 
 `catalog.json` with a collection and items in the form of Earth Search v1 (`afterimage:archive` in each says size, seed
 and version), COGs of ten bands and SCL, `areas.geojson`, `simulation.json`, and the planted truth in `events.geojson`.
-Left out of Earth Search's items: the instrument's view angles, the sun-earth distance, checksums and file sizes, what
-points to other files (B01, B09, AOT, WVP, previews, metadata). The truth says of each event:
+Left out of Earth Search's items (`sentinel-2-l2a`): the instrument's view angles and bandwidths, the sun-earth
+distance, checksums, file sizes, storage and software, what points to other files (B01, B09, AOT, WVP, previews,
+metadata). The truth says of each event:
 
 - `event_id`, `class`: `temperate-flood-02`; one of eleven classes.
 - `start`, `end`: first day on which the ground differs; day on which the work, the burning, the rise of water is over.
 - `before_date`, `after_date`: the last pass before the start and the first after the end that show at least 70 % of the
-  event's pixels without cloud and snow, within 60 days (220 where snow lay meanwhile); after a flood, one on which at
-  least half of its water still stands; null where there is none.
+  event's pixels without cloud and snow (under broken clouds by the classification, which misses some), within 60
+  days (220 where snow lay meanwhile); after a flood, one on which at least half of its water still stands; null where
+  there is none.
 - `area_ha`, `area`, `biome`, `split`: size; area, its biome, and the split to which all of the area belongs.
 - `simulated`: true.
 
