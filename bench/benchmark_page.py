@@ -87,6 +87,8 @@ with data counts as clear.
 
 ## Sizes and rates
 
+On commit {sizes_commit}, the machine not always idle.
+
 | *simulated* | bytes | seconds | processor seconds | items | events |
 | --- | --- | --- | --- | --- | --- |
 {sizes}
@@ -200,7 +202,7 @@ def page(figures: Sequence[Record], traps: Sequence[Record], sizes: Record) -> s
     spectral = [r for r in own if r["encoder"] == "spectral" and r["metric"] == metric and r["class"] is not None]
     order = [record["class"] for record in sorted(spectral, key=lambda record: -record["value"])]
     versions = ", ".join(f"{name} {number}" for name, number in said["machine"]["versions"].items())
-    benchmark = next((one for one in sizes["sizes"] if one["size"] == "benchmark"), {"events": "?", "classes": "?"})
+    benchmark = {one["size"]: one for one in sizes["sizes"]}["benchmark"]
     return PAGE.format(
         encoders=" ".join(dict.fromkeys(record["encoder"] for record in figures)),
         commit=said["commit"],
@@ -225,6 +227,7 @@ def page(figures: Sequence[Record], traps: Sequence[Record], sizes: Record) -> s
         trap_places=traps_table(traps, "place"),
         trap_rows=traps_table(traps, "row"),
         sizes=sizes_lines(sizes),
+        sizes_commit=sizes["commit"],
         stream=stream_line(sizes),
     )
 

@@ -1,12 +1,14 @@
-"""What the benches check before any work: that a folder is an archive, or the folder of real data."""
+"""What the benches share around their work: that a folder is an archive, or that of real data; figures into a file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from stac.errors import DataError
+from stac.files import write_whole
 
 ARCHIVE = ("catalog.json", "events.geojson")
 """Files that every archive of labelled events has."""
@@ -50,3 +52,10 @@ def check_real(folder: Path, names: Sequence[str]) -> None:
     for name in names:
         if not (folder / name).exists():
             raise DataError(f"no {folder / name}", "the folder of real data", "name it with --real")
+
+
+def write_json(path: Path | None, content: Any) -> None:
+    """Write figures, whole or not at all; None: nowhere."""
+    if path is not None:
+        with write_whole(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -46,6 +46,7 @@ from realism_texture import features, texture
 from realism_time import fire_summary, read_romania, real_fires, save_json, season, simulated_fires, skies
 from realism_unseen import read_california, read_simulated, read_wood, simple_cover, simulated_wood, strata
 
+from index.figures import read_commit
 from stac.cli import check_folder, check_output, parse_args
 from stac.errors import DataError, exit_code
 
@@ -191,6 +192,7 @@ def describe(archive: Path, places: Sequence[Place], drawn: Chips, sought: Chips
     stamp = json.loads((archive / "simulation.json").read_text(encoding="utf-8"))
     return {
         **{key: stamp[key] for key in ("size", "seed", "version") if key in stamp},
+        "commit": read_commit(),
         "areas": [
             {"name": place.name, "biome": place.biome, "chips_used": place.biome in EUROPEAN} for place in places
         ],

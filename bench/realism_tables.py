@@ -28,7 +28,8 @@ def archives(reports: Reports) -> str:
         names = ", ".join(area["name"] for area in says["areas"] if area["chips_used"])
         stamp = f"size `{says.get('size')}`, seed {says.get('seed')}, version {says.get('version')}"
         counts = f"{says['chips']} chips at random and {says['sought']} of water and towns, sought"
-        lines.append(f"- *Simulated, {label}*: {stamp}; {len(report['bands'])} bands; from {names}: {counts}.")
+        commit = f" Compared by commit {says['commit']}." if says.get("commit") else ""
+        lines.append(f"- *Simulated, {label}*: {stamp}; {len(report['bands'])} bands; from {names}: {counts}.{commit}")
     return "\n".join(lines)
 
 

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import machine
+from inputs import write_json
 from stream import measure_here
 
+from index.figures import read_commit
 from stac.cli import check_folder, check_output, number, parse_args
 from stac.errors import DataError, exit_code
-from stac.files import write_whole
 from stac.simulation.areas import SIZES
 
 
@@ -89,7 +90,7 @@ def _run(argv: Sequence[str] | None) -> int:
         check_output(args.json, "--json")
     work = check_folder(args.work, "--work")
     work.mkdir(parents=True, exist_ok=True)
-    result: dict[str, Any] = {"simulated": True, "machine": machine(), "sizes": []}
+    result: dict[str, Any] = {"simulated": True, "commit": read_commit(), "machine": machine(), "sizes": []}
     for size in args.sizes:
         if size == "stream":
             result["stream"] = measure_here()
@@ -102,9 +103,7 @@ def _run(argv: Sequence[str] | None) -> int:
             if not args.keep:
                 shutil.rmtree(folder.parent)
         print(json.dumps(result["sizes"][-1]), flush=True)
-    if args.json is not None:
-        with write_whole(args.json) as temporary:
-            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.json, result)
     return 0
 
 

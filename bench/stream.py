@@ -20,13 +20,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from inputs import write_json
 
 from encoder.encoders import norm_device
 from encoder.stream import SimulatedStream, StreamConfig
 from encoder.stream_country import CountryConfig
 from stac.cli import check_output, number, parse_args
 from stac.errors import exit_code
-from stac.files import write_whole
 
 
 def calls_per_second(call: Callable[[], object], device: torch.device, seconds: float) -> float:
@@ -125,9 +125,7 @@ def _run(argv: Sequence[str] | None) -> int:
         sizes["batch"] = args.batch
     result = measure_here(device, biomes=args.biomes, seconds=args.seconds, **sizes)
     print(json.dumps(result, indent=1))
-    if args.json is not None:
-        with write_whole(args.json) as temporary:
-            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.json, result)
     return 0
 
 

@@ -46,7 +46,7 @@ from benchmark import (
 )
 
 from index.evaluate import Evaluation
-from index.figures import METRICS
+from index.figures import METRICS, json_lines
 from index.metrics import Interval, bootstrap
 from stac import cube, items
 from stac.bands import SCL_CLASSES
@@ -168,7 +168,7 @@ def _run(argv: Sequence[str] | None) -> int:
         print(f"{mark(found[None])}{title}, mean over classes\n\n{table(lines)}\n")
     if args.json is not None:
         with write_whole(args.json) as temporary:
-            temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+            temporary.write_bytes(json_lines(records))
     return 0
 
 

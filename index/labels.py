@@ -151,8 +151,7 @@ def add_labels(events: gpd.GeoDataFrame, labels: gpd.GeoDataFrame) -> gpd.GeoDat
     """
     out = events.copy()
     chips, polygons = events.geometry.to_numpy(), labels.geometry.to_numpy()
-    chip, polygon = shapely.STRtree(polygons).query(chips, predicate="intersects")
-    share = shapely.area(shapely.intersection(chips[chip], polygons[polygon])) / shapely.area(chips[chip])
+    chip, polygon, share = cover_shares(chips, polygons)
     interval = (days_of(events["time_before"])[chip], days_of(events["time_after"])[chip])
     part, enough = time_parts(interval, label_days(labels, polygon))
     keep = np.nonzero(enough & (share >= LABEL_MIN_SHARE))[0]
@@ -163,6 +162,14 @@ def add_labels(events: gpd.GeoDataFrame, labels: gpd.GeoDataFrame) -> gpd.GeoDat
     shown[chip[keep]] = share[keep] * part[keep]
     out["label"], out["label_share"] = column, shown
     return out
+
+
+def cover_shares(
+    chips: NDArray[np.object_], polygons: NDArray[np.object_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Pairs of a chip and a polygon that meet, and the share of the chip that the polygon covers."""
+    chip, polygon = shapely.STRtree(polygons).query(chips, predicate="intersects")
+    return chip, polygon, shapely.area(shapely.intersection(chips[chip], polygons[polygon])) / shapely.area(chips[chip])
 
 
 Span = tuple[NDArray[np.float64], NDArray[np.float64]]

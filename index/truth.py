@@ -37,13 +37,12 @@ from typing import Literal, get_args
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 from numpy.typing import NDArray
 
 from stac.errors import AreaError
 
 from .areas import Areas
-from .labels import LABEL_MIN_SHARE, Labels, days_of, label_days, open_labels, time_parts
+from .labels import LABEL_MIN_SHARE, Labels, cover_shares, days_of, label_days, open_labels, time_parts
 from .store import Store
 
 Protocol = Literal["areas", "places", "events"]
@@ -185,10 +184,7 @@ def _shares(
     places: Places, labels: gpd.GeoDataFrame
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Pairs of a location and a labelled event that meet, and the share of the chip that the polygon covers."""
-    polygons = labels.geometry.to_numpy()
-    place, label = shapely.STRtree(polygons).query(places.outlines, predicate="intersects")
-    chips = places.outlines[place]
-    share = shapely.area(shapely.intersection(chips, polygons[label])) / shapely.area(chips)
+    place, label, share = cover_shares(places.outlines, labels.geometry.to_numpy())
     kept = share > _SLIVER  # else they share an edge only
     return place[kept].astype(np.int64), label[kept].astype(np.int64), share[kept]
 

@@ -101,7 +101,7 @@ def plan_products(
         found.append([Product(area, tile, overpass, shot, baseline, applied) for tile in tiles])
     again = [(n, k) for n, products in enumerate(found) for k, p in enumerate(products) if p.reprocessed]
     wanted = max(1, round(plan.twins * sum(map(len, found))))
-    twins = sorted(again[m] for m in rng.permutation(len(again))[:wanted].tolist())
+    twins = {again[m] for m in rng.permutation(len(again))[:wanted].tolist()}
     campaign = _plan_campaign(plan, rng)
     older: dict[int, tuple[bool, Shot, float]] = {}  # of a pass: both of its tiles are alike
     for n, products in enumerate(found):
