@@ -28,9 +28,8 @@ yearly pairs 0.089 (0.060 to 0.122) and 0.006, consecutive 0.037 (0.020 to 0.062
 
 DEMO_MONTHLY = True
 """One date a month: by the same command 0.094 (0.062 to 0.124), the same as with all dates. It is chosen because a
-change ratio then rests on observations of several months, where four dates of one clear winter told the short-term
-distance too small, and because a store has less
-than half of the rows (7,736 of 16,794)."""
+change ratio then rests on observations of several months, and a store has less than half of the rows (7,736 of 16,794,
+`index.build` with `--no-monthly`)."""
 
 DEMO_SEED = 0
 

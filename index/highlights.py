@@ -69,10 +69,10 @@ def find_highlights(store: Store, count: int) -> gpd.GeoDataFrame:
     label = events["label"].to_numpy(object)
     if events["label"].notna().any():
         kinds = [np.flatnonzero(label == kind) for kind in sorted(events["label"].dropna().unique())]
-        strong = strength * shown_share(events, np.arange(len(events)))
-        short = np.concatenate([_shortlist(events, strong, rows, SHORTLIST // len(kinds)) for rows in kinds])
+        strength *= shown_share(events)
+        short = np.concatenate([_shortlist(events, strength, rows, SHORTLIST // len(kinds)) for rows in kinds])
         lasting = PASSING_SHARE + (1 - PASSING_SHARE) * lasting_share(store, short)
-        score = strength[short] * lasting * shown_share(events, short) * middle_share(events, short, store.manifest.gsd)
+        score = strength[short] * lasting * middle_share(events, short, store.manifest.gsd)
     else:
         short = _shortlist(events, strength, np.arange(len(events)), SHORTLIST)
         score = strength[short] * lasting_share(store, short)
@@ -151,19 +151,15 @@ def _shortlist(
     return short
 
 
-def shown_share(events: gpd.GeoDataFrame, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """How much each of some events shows of what its label names, over the most that any event of the label shows.
-
-    Args:
-        events: A store's.
-        rows: (R,) rows.
+def shown_share(events: gpd.GeoDataFrame) -> NDArray[np.float64]:
+    """How much each event of a store shows of what its label names, over the most that any event of the label shows.
 
     Returns:
-        (R,) 0 to 1; 1 where that is not known, or there is no label.
+        (N,) 0 to 1; 1 where that is not known, or there is no label.
     """
     shown = events["label_share"].astype(np.float64)
     most = shown.groupby(events["label"]).transform("max")
-    out: NDArray[np.float64] = (shown / most).fillna(1.0).to_numpy()[rows]
+    out: NDArray[np.float64] = (shown / most).fillna(1.0).to_numpy()
     return out
 
 

@@ -3,7 +3,7 @@
 A row is one location and one interval (before, after]; a labelled event is a polygon with a class, a first and a last
 day. A row is a **positive** of a labelled event when
 
-- the polygon covers at least `LABEL_MIN_SHARE` of its chip and
+- the polygon covers at least `LABEL_MIN_SHARE` of its chip, and
 - the interval and the event's time overlap by at least half (`MIN_OVERLAP`) of the shorter of the two. So a yearly pair
   must hold half of a road of 200 days, and a pair of five days within these 200 is a positive as a whole: the rule is
   the same for short and long pairs, but with pairs much shorter than an event many positives show little of it.
