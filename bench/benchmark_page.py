@@ -87,7 +87,7 @@ with data counts as clear.
 
 ## Sizes and rates
 
-On commit {sizes_commit}, the machine not always idle.
+On commit {sizes_commit}; the machine is shared, and other work ran beside at times.
 
 | *simulated* | bytes | seconds | processor seconds | items | events |
 | --- | --- | --- | --- | --- | --- |
