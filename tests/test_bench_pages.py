@@ -82,7 +82,7 @@ def test_the_page_holds_the_figures_it_was_given(tmp_path: Path) -> None:
     assert "of 17 items that are there twice, of 800 that are read" in text
     assert "| `benchmark` | 8,100 MB | 400 | 700 | 2,400 | 451 of 11 classes |" in text
     assert "265 *simulated* chips a second on 2 cores (cpu), 1.2 % of the rate of copying. No GPU was at hand" in text
-    assert "On commit def," in text
+    assert "On commit def;" in text
     assert "1,234 items, 451 labelled events of 11 classes" in text
 
 
