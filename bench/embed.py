@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from encoder.device import norm_device
 from encoder.embed import NetworkEncoder
-from encoder.encoders import Encoder, norm_device, open_encoder
+from encoder.encoders import Encoder, open_encoder
 
 BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from inputs import write_json
 
-from encoder.encoders import norm_device
+from encoder.device import norm_device
 from encoder.stream import SimulatedStream, StreamConfig
 from encoder.stream_country import CountryConfig
 from stac.cli import check_output, number, parse_args

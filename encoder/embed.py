@@ -6,18 +6,15 @@ next batch is copied while the present one is computed. On a CPU all is float32.
 
 from __future__ import annotations
 
-import shutil
-import sysconfig
 import threading
 from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .device import has_compiler
 from .networks import load_parameters, new_network, pooled_features
 from .normalization import Normalizer
 from .spectral import check_chips
@@ -99,7 +96,7 @@ class NetworkEncoder:
         dtype = torch.bfloat16 if gpu else torch.float32
         pipeline = Pipeline(network, spec, dtype).eval().to(self.device)
         self._run: Callable[[Tensor, Tensor], Tensor] = pipeline.to(memory_format=torch.channels_last)
-        if compiled if compiled is not None else gpu and _compiler():
+        if compiled if compiled is not None else gpu and has_compiler():
             self._run = torch.compile(pipeline, dynamic=False)
         self._lock = threading.Lock()
 
@@ -167,9 +164,3 @@ class NetworkEncoder:
         seen.numpy()[: stop - start] = True if valid is None else valid[start:stop]
         seen.numpy()[stop - start :] = True
         return stop
-
-
-def _compiler() -> bool:
-    """Whether torch.compile can build kernels: Triton builds its launcher with a C compiler and Python's headers."""
-    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
-    return headers and find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +15,7 @@ from stac.bands import RGB, norm_bands
 from stac.errors import ItemError, WeightsError
 
 from .checkpoints import SUFFIXES, open_checkpoint
+from .device import norm_device
 from .download import fetch_weights
 from .embed import NetworkEncoder
 from .networks import DIMS, IMAGENET_URLS, new_network, random_network
@@ -25,7 +23,7 @@ from .normalization import default_steps
 from .per_pixel import PixelsEncoder
 from .spectral import SpectralEncoder
 from .torchgeo_weights import NORMALIZATIONS, PREFIX, open_torchgeo
-from .weights import WeightsSpec, open_weights, parameters_sha256
+from .weights import WeightsSpec, narrow_weights, open_weights, parameters_sha256
 
 _RANDOM = {"random": "resnet18", "random-resnet50": "resnet50"}
 _FILES = (".safetensors", ".json", *SUFFIXES)
@@ -55,41 +53,14 @@ def list_encoders() -> list[str]:
     return ["spectral", "pixels", *_RANDOM, *DIMS, *(PREFIX + name for name in NORMALIZATIONS)]
 
 
-def norm_device(device: str) -> str:
-    """`auto` → `cuda` where there is one, else `cpu`; other names are checked.
-
-    Raises:
-        WeightsError: The device is unknown or not there.
-    """
-    if device == "auto":
-        return "cuda" if _count_gpus() else "cpu"
-    match = re.fullmatch(r"cpu|cuda(?::(\d{1,3}))?", device)
-    if match is None:
-        raise WeightsError(f"device '{device}'", "auto, cpu, cuda, or cuda:1 and so on", "correct --device")
-    count = _count_gpus()
-    if device != "cpu" and int(match[1] or 0) >= count:
-        raise WeightsError(
-            f"{count or 'no'} CUDA device{'' if count == 1 else 's'} here",
-            f"one for the device '{device}'",
-            "use --device auto or cpu",
-        )
-    return device
-
-
-def _count_gpus() -> int:
-    """CUDA devices that torch can use."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch tells of drivers that do not fit; the count says enough
-        return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
 def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str = "auto", seed: int = 0) -> Encoder:
     """Open an encoder.
 
     Args:
         name: A name of `list_encoders`; or a file: `.safetensors` (or its `.json`), `.pth`, `.ckpt`, `.pth.tar`.
         bands: Bands in the order of the chips' axis C; None for the encoder's own. `spectral`, `pixels`, `random`
-            and the ImageNet networks take any; other weights only their own.
+            and the ImageNet networks take any; weights trained with bands left out take some of theirs in any order,
+            other weights all of theirs.
         device: `auto`, `cpu`, `cuda`, `cuda:1` …; `spectral` and `pixels` run on the CPU always.
         seed: For parameters drawn at random; 0 … 2⁶³ - 1.
 
@@ -108,12 +79,8 @@ def open_encoder(name: str, *, bands: Sequence[str] | None = None, device: str =
     if name == "pixels":
         return PixelsEncoder(wanted)
     spec, state = _open_parameters(name, wanted, seed)
-    if wanted is not None and wanted != spec.bands:
-        raise WeightsError(
-            f"{spec.name} was made for the bands {' '.join(spec.bands)}, and {' '.join(wanted)} were asked for",
-            "the weights' own bands in their order",
-            "leave the bands out, or choose 'spectral' or weights made for them",
-        )
+    if wanted is not None:
+        spec, state = narrow_weights(spec, state, wanted)
     return NetworkEncoder(spec, state, where)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from numbers import Integral
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,8 +26,9 @@ from stac.simulation.covers import BANDS
 from stac.simulation.weather import SMOKE_VEER
 
 from .stream_almanac import Almanac, Shots
-from .stream_country import KINDS, SLOT_DAYS, Country, CountryConfig, new_country
+from .stream_country import KINDS, SLOT_DAYS, Country, CountryConfig
 from .stream_draw import MARGIN, Scene, draw_images
+from .stream_plan import BETWEEN, MOST, Aim, Halves
 from .stream_sky import Canvases, new_weather_tensors
 
 
@@ -38,7 +40,9 @@ class StreamConfig:
     chip_size: int = 64
     """Side of a chip, pixels of 10 m, even."""
     dates: int = 8
-    """Days seen of each series."""
+    """Days seen of each series; 10 by the plan `halves` of CACo."""
+    plan: Literal["any", "halves"] = "any"
+    """Which days: `any` of the period at random, or two `halves` about four years apart: see `stream_plan`."""
     batch: int = 64
     """Series a batch."""
     changed: float = 0.5
@@ -58,6 +62,10 @@ class StreamConfig:
         if not _is_whole(self.dates) or not _is_whole(self.chip_size):
             found = f"{self.dates!r} dates of chips of {self.chip_size!r} pixels"
             raise DataError(found, "whole numbers", "set dates and chip_size")
+        if self.plan not in ("any", "halves"):
+            raise DataError(f"the plan {self.plan!r}", "any or halves", "set plan")
+        if self.plan == "halves" and (self.dates % 2 or not 2 <= self.dates <= 2 * MOST):
+            raise DataError(f"{self.dates} dates in two halves", f"an even number from 2 to {2 * MOST}", "set dates")
         if not 0 <= self.changed <= 1:
             raise DataError(f"changed {self.changed}", "a part from 0 to 1", "set changed")
         if not _is_whole(self.seed) or self.seed < 0:
@@ -95,26 +103,34 @@ class SeriesBatch:
     """int64 (B,), last day of the change; -1 where nothing changes."""
     place: Tensor
     """int64 (B, 4): ground, row, column, turn: the same four are the same location."""
+    between: Tensor | None = None
+    """float32 (B,), part of the chip that differs between the halves, truth: the mean of `changed` over the last T/2
+    dates, the recent half, less that over the older half's, without its sign. None by the plan `any`."""
 
 
 class SimulatedStream:
     """Endless batches; the same config and device give the same ones."""
 
-    def __init__(self, config: StreamConfig, device: str | torch.device = "cpu") -> None:
-        """Make the country: some seconds for each ground.
+    def __init__(
+        self, config: StreamConfig, device: str | torch.device = "cpu", *, country: Country | None = None
+    ) -> None:
+        """Look up skies and winters, after making the country where none is given: some seconds for each ground.
 
         Args:
             config: What to draw.
             device: Where to draw.
+            country: Ready grounds on that device, from `stream_pack.open_country`; they are those of `config.country`.
 
         Raises:
-            DataError: The chips do not fit the grounds, or there are more dates than days.
+            DataError: The chips do not fit the grounds, there are more dates than days, the period is too short for two
+                halves, or the country is another one or lies elsewhere.
         """
         self.config, self.device = config, torch.device(device)
         room = config.country.ground_px - 2 * MARGIN
         if config.chip_size % 2 or not 8 <= config.chip_size <= room:
             raise DataError(f"chips of {config.chip_size} pixels", f"an even side from 8 to {room}", "set chip_size")
-        self.country: Country = new_country(config.country, self.device)
+        self.country = _new_country(config.country, self.device) if country is None else country
+        _check_country(self.country, config.country, self.device)
         self._canvases = Canvases(config.seed, self.device)
         self._rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=(2_000_000,))))
         self._noise = torch.Generator(self.device).manual_seed(config.seed)
@@ -122,6 +138,8 @@ class SimulatedStream:
         most = int(self.almanac.light.sum(axis=1).min())
         if not 1 <= config.dates <= most:
             raise DataError(f"{config.dates} dates", f"1 to {most}", "set dates")
+        halves = config.plan == "halves"
+        self._halves = Halves(self.country, self.almanac.light, config.dates) if halves else None
 
     def __iter__(self) -> Iterator[SeriesBatch]:
         """Batches without end."""
@@ -130,28 +148,35 @@ class SimulatedStream:
 
     def draw(self) -> SeriesBatch:
         """The next batch."""
-        picked = self._pick()
-        rng, dates = self._rng, self.config.dates
-        order = rng.random((self.config.batch, self.country.slots)) + ~self.almanac.light[picked.place[:, 0]]
-        slots = np.sort(np.argsort(order, axis=1)[:, :dates], axis=1)
+        rng, dates, batch = self._rng, self.config.dates, self.config.batch
+        if self._halves is None:
+            picked = self._pick()
+            order = rng.random((batch, self.country.slots)) + ~self.almanac.light[picked.place[:, 0]]
+            slots = np.sort(np.argsort(order, axis=1)[:, :dates], axis=1)
+        else:
+            wanted = rng.random(batch) < BETWEEN
+            picked = self._pick(wanted)
+            slots = self._halves.draw(picked.place[:, 0], Aim(picked.start, picked.end, wanted), rng)
         shots = self.almanac.draw(picked.place, slots, rng)
         scene = self._scene(picked, slots, shots)
         with torch.no_grad():
             drawn = draw_images(self.country, self._canvases, scene, self._noise)
-        side, shape = self.config.chip_size, (self.config.batch, dates)
+        side, shape = self.config.chip_size, (batch, dates)
         scl = drawn.scl.reshape(*shape, side // 2, side // 2)
         clear = torch.isin(scl, torch.tensor(CLEAR_SCL, dtype=scl.dtype, device=scl.device))
+        changed = drawn.changed.reshape(shape)
         return SeriesBatch(
             images=drawn.images.reshape(*shape, len(BANDS), side, side),
             scl=scl,
             days=self._tensor(slots * SLOT_DAYS),
             clear=clear.float().mean(dim=(2, 3)),
-            changed=drawn.changed.reshape(shape),
+            changed=changed,
             mask=drawn.mask.reshape(*shape, side, side),
             kind=self._tensor(picked.kind),
             start=self._tensor(picked.start),
-            end=self._tensor(np.where(picked.change >= 0, picked.start + picked.span, -1)),
+            end=self._tensor(picked.end),
             place=self._tensor(picked.place),
+            between=None if self._halves is None else _differing(changed),
         )
 
     def _tensor(self, values: NDArray[np.generic]) -> Tensor:
@@ -159,8 +184,12 @@ class SimulatedStream:
         wanted = np.float32 if values.dtype.kind == "f" else np.int64
         return torch.from_numpy(np.ascontiguousarray(values, dtype=wanted)).to(self.device)
 
-    def _pick(self) -> _Picked:
-        """Choose locations: some over a change, the others anywhere, where changes are then left out."""
+    def _pick(self, between: NDArray[np.bool_] | None = None) -> _Picked:
+        """Choose locations: some over a change, the others anywhere, where changes are then left out.
+
+        Args:
+            between: (batch,), whether a change that can lie between the halves is sought; None: nowhere.
+        """
         rng, country, batch = self._rng, self.country, self.config.batch
         height, width = country.shape
         side = self.config.chip_size
@@ -170,7 +199,10 @@ class SimulatedStream:
         change = np.full(batch, -1)
         kinds = np.unique(country.kind)
         for n in np.flatnonzero(rng.random(batch) < self.config.changed) if len(kinds) else ():
-            change[n] = rng.choice(np.flatnonzero(country.kind == rng.choice(kinds)))
+            known = np.flatnonzero(country.kind == rng.choice(kinds))
+            if self._halves is not None and between is not None and between[n]:
+                known = self._halves.narrow(known)
+            change[n] = rng.choice(known)
             pixels = country.pixels[change[n]]
             row[n], col[n] = divmod(int(pixels[rng.integers(len(pixels))]), width)
             row[n] += int(rng.integers(-side // 4, side // 4 + 1))
@@ -232,3 +264,34 @@ class _Picked:
     kind: NDArray[np.int64]
     start: NDArray[np.int64]
     span: NDArray[np.int64]
+
+    @property
+    def end(self) -> NDArray[np.int64]:
+        """(B,), last day of the change, -1 for none."""
+        return np.where(self.change >= 0, self.start + self.span, -1)
+
+
+def _differing(changed: Tensor) -> Tensor:
+    """`SeriesBatch.between` of `SeriesBatch.changed`."""
+    older, recent = changed.chunk(2, dim=1)
+    return (recent.mean(dim=1) - older.mean(dim=1)).abs()
+
+
+def _new_country(config: CountryConfig, device: torch.device) -> Country:
+    """Make the grounds, by what drawing from ready ones can do without: it is imported here alone."""
+    from .stream_grounds import new_country
+
+    return new_country(config, device)
+
+
+def _check_country(country: Country, config: CountryConfig, device: torch.device) -> None:
+    """Refuse another country than was asked for, or one on another device.
+
+    Raises:
+        DataError: It is.
+    """
+    if country.config != config:
+        raise DataError(f"a country by {country.config}", f"one by {config}", "set StreamConfig.country to its config")
+    where = country.hidden.device
+    if where.type != device.type:
+        raise DataError(f"a country on {where}", f"one on {device}", "open it on the stream's device")

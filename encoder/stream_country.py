@@ -1,7 +1,7 @@
-"""Ready grounds of the simulated archive on a device: what `encoder.stream` cuts its series out of.
+"""Ready grounds on a device: what `encoder.stream` cuts its series out of.
 
-Relief, cover and events are made once by `stac.simulation` with NumPy; here they become tensors, with tables of how
-every cover and every change looks through the years.
+Relief, cover and events come from `stream_grounds`, which makes them, or from `stream_pack`, which reads them; here
+they become tensors, with tables of how every cover and every change looks through the years. NumPy and torch only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +19,9 @@ from torch import Tensor
 
 from stac.errors import DataError
 from stac.simulation.biomes import BIOMES, Biome
-from stac.simulation.change import AGES, Change
+from stac.simulation.change import AGES
 from stac.simulation.covers import BANDS, COVERS, WATERS
-from stac.simulation.events import new_counts, plant_changes
-from stac.simulation.ground import Ground
-from stac.simulation.landscape import new_ground
+from stac.simulation.ground import Fields
 from stac.simulation.looks import LOOKS, ZONES, new_looks
 from stac.simulation.phenology import new_season
 from stac.simulation.season import Season
@@ -35,9 +35,45 @@ SLOT_DAYS = 10
 """Days between two days on which a series may be seen: half the rhythm of the two satellites together."""
 
 LOOK_DAYS = 30
-"""Days between two tables of how a change looks: regrowth follows the season in such steps."""
+"""Days between two tables of how a change looks: regrowth follows the season in such steps. A
+multiple of `SLOT_DAYS`."""
 
 _ZONES = max(len(zones) for zones in ZONES.values())
+
+
+@dataclass(frozen=True)
+class CountryConfig:
+    """What to make."""
+
+    biomes: tuple[str, ...] = tuple(BIOMES)
+    """One ground each; a name may come more than once."""
+    ground_px: int = 512
+    """Side of a ground, pixels of 10 m, even."""
+    changes: int = 40
+    """Events wanted on each ground."""
+    first: date = date(2019, 1, 1)
+    years: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the names and sizes.
+
+        Raises:
+            DataError: There is no biome, or none of such a name; or a size is none.
+        """
+        if self.ground_px % 2 or self.ground_px < 2 or self.changes < 0 or self.years < 1 or self.seed < 0:
+            found = f"{self.changes} changes on {self.ground_px} px over {self.years} years, seed {self.seed}"
+            wanted = "changes and a seed from 0, an even ground_px above 0, years from 1"
+            raise DataError(found, wanted, "set these")
+        unknown = [name for name in dict.fromkeys(self.biomes) if name not in BIOMES]
+        if unknown or not self.biomes:
+            found = f"biomes {' '.join(unknown)}" if unknown else "no biomes"
+            raise DataError(found, f"some of {' '.join(BIOMES)}", "set biomes")
+
+    @property
+    def last(self) -> date:
+        """Last day of the period."""
+        return self.first.replace(year=self.first.year + self.years) - timedelta(days=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +96,8 @@ class Tables:
 class Country:
     """G grounds of H × W pixels and the K changes on them."""
 
+    config: CountryConfig
+    """What it was made by."""
     biomes: tuple[Biome, ...]
     """Of each ground."""
     first: date
@@ -103,177 +141,111 @@ class Country:
         return (change * self.buckets + bucket) * _ZONES
 
 
-@dataclass(frozen=True)
-class CountryConfig:
-    """What to make."""
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One ground of a country and the k changes on it, before anything of it depends on a day."""
 
-    biomes: tuple[str, ...] = tuple(BIOMES)
-    """One ground each; a name may come more than once."""
-    ground_px: int = 512
-    """Side of a ground, pixels of 10 m, even."""
-    changes: int = 40
-    """Events wanted on each ground."""
-    first: date = date(2019, 1, 1)
-    years: int = 5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the names and sizes.
-
-        Raises:
-            DataError: There is no biome, or none of such a name; or a size is none.
-        """
-        if self.ground_px % 2 or self.ground_px < 2 or self.changes < 0 or self.years < 1 or self.seed < 0:
-            found = f"{self.changes} changes on {self.ground_px} px over {self.years} years, seed {self.seed}"
-            wanted = "changes and a seed from 0, an even ground_px above 0, years from 1"
-            raise DataError(found, wanted, "set these")
-        unknown = [name for name in self.biomes if name not in BIOMES]
-        if unknown or not self.biomes:
-            found = f"biomes {' '.join(unknown)}" if unknown else "no biomes"
-            raise DataError(found, f"some of {' '.join(BIOMES)}", "set biomes")
-
-    @property
-    def last(self) -> date:
-        """Last day of the period."""
-        return self.first.replace(year=self.first.year + self.years) - timedelta(days=1)
+    layers: Mapping[str, NDArray[Any]]
+    """(H, W) each, named and of the dtypes of `Country.layers`; `which` counts the changes of this ground, from 0."""
+    fields: Fields
+    """The farmed fields."""
+    kind: NDArray[np.int64]
+    """(k,), place in `KINDS`."""
+    start: NDArray[np.int64]
+    """(k,), days since the period's first."""
+    span: NDArray[np.int64]
+    """(k,), days from start to end."""
 
 
-def new_grounds(config: CountryConfig) -> tuple[list[Ground], list[list[Change]]]:
-    """The grounds, and what changes on each of them: seconds each, on the processor.
+def build_country(config: CountryConfig, pieces: Sequence[Piece], device: torch.device) -> Country:
+    """Put grounds together, table how they look through the years (about half a second each), and bring them over.
 
     Args:
-        config: What to make; a ground depends on the seed, its own number and its biome.
-    """
-    grounds, changes = [], []
-    for number, name in enumerate(config.biomes):
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(config.seed, spawn_key=(number,))))
-        ground = new_ground(BIOMES[name], (config.ground_px, config.ground_px), rng)
-        counts = new_counts(BIOMES[name], config.changes)
-        grounds.append(ground)
-        changes.append(plant_changes(ground, counts, (config.first, config.last), rng))
-    return grounds, changes
-
-
-def new_country(config: CountryConfig, device: torch.device) -> Country:
-    """Make the grounds (seconds each, on the processor) and bring them to a device.
-
-    Args:
-        config: What to make.
+        config: What they were made by.
+        pieces: A ground for each of `config.biomes`.
         device: Where the tensors go.
     """
-    grounds, changes = new_grounds(config)
-    biomes = tuple(BIOMES[name] for name in config.biomes)
     slots = (config.last - config.first).days // SLOT_DAYS + 1
-    width = max(len(COVERS) + ground.fields.late.size for ground in grounds)
-    hidden = np.zeros((len(grounds), width), dtype=np.float32)
+    width = max(len(COVERS) + piece.fields.late.size for piece in pieces)
+    hidden = np.zeros((len(pieces), width), dtype=np.float32)
     hidden[:, : len(COVERS)] = hidden_by_cover()
-    seasons = [_Seasons(ground, config.first, years) for ground, years in zip(grounds, area_years(config), strict=True)]
-    tables = _new_tables(seasons, slots, width)
-    looks, buckets = _new_look_tables(changes, seasons, slots)
-    flat = [change for part in changes for change in part]
-    owner = [number for number, part in enumerate(changes) for _ in part]
-    wide = config.ground_px
+    tables, looks, buckets = _new_tables(config, pieces, slots, width)
+    counts = [len(piece.kind) for piece in pieces]
+    layers = {name: torch.from_numpy(_stack(pieces, name)) for name in pieces[0].layers}
     return Country(
-        biomes=biomes,
+        config=config,
+        biomes=tuple(BIOMES[name] for name in config.biomes),
         first=config.first,
         slots=slots,
-        layers={name: torch.from_numpy(part).to(device) for name, part in _stack(grounds, changes).items()},
+        layers={name: layer.to(device) for name, layer in layers.items()},
         tables=Tables(*(torch.from_numpy(part).to(device) for part in tables)),
         width=width,
         looks=torch.from_numpy(looks).to(device),
         buckets=buckets,
         hidden=torch.from_numpy(hidden).to(device),
-        kind=np.array([KINDS.index(change.kind) for change in flat], dtype=np.int64),
-        start=np.array([(change.start - config.first).days for change in flat], dtype=np.int64),
-        span=np.array([(change.end - change.start).days for change in flat], dtype=np.int64),
-        ground=np.array(owner, dtype=np.int64),
-        pixels=tuple(_pixels(change, wide) for change in flat),
+        kind=np.concatenate([piece.kind for piece in pieces]),
+        start=np.concatenate([piece.start for piece in pieces]),
+        span=np.concatenate([piece.span for piece in pieces]),
+        ground=np.repeat(np.arange(len(pieces), dtype=np.int64), counts),
+        pixels=tuple(part for piece in pieces for part in _pixels(piece)),
     )
 
 
-def _pixels(change: Change, width: int) -> NDArray[np.int64]:
-    """Pixels of a change as row · width + column."""
-    rows, cols = np.nonzero(change.strength > 0)
-    return (rows + change.top) * width + cols + change.left
+def _stack(pieces: Sequence[Piece], name: str) -> NDArray[Any]:
+    """A layer of all grounds, (G, H, W); `which` counts the changes of the whole country."""
+    parts = [piece.layers[name] for piece in pieces]
+    if name == "which":
+        before = np.cumsum([0, *(len(piece.kind) for piece in pieces)]).astype(np.int32)
+        parts = [np.where(part >= 0, part + first, part) for part, first in zip(parts, before, strict=False)]
+    return np.stack(parts)
 
 
-def _stack(grounds: Sequence[Ground], changes: Sequence[Sequence[Change]]) -> dict[str, NDArray[np.generic]]:
-    """The layers of all grounds, (G, H, W) each."""
-    shape = (len(grounds), *grounds[0].shape)
-    out: dict[str, NDArray[np.generic]] = {
-        "cover": np.stack([ground.cover for ground in grounds]).astype(np.int32),
-        **{name: np.stack([getattr(ground, name) for ground in grounds]) for name in _FIELDS},
-        **{name: np.stack([getattr(ground.relief, name) for ground in grounds]) for name in _RELIEF},
-    }
-    strength, onset = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-    zone, which = np.zeros(shape, dtype=np.uint8), np.full(shape, -1, dtype=np.int32)
-    number = 0
-    for place, part in enumerate(changes):
-        for change in part:
-            cut = (place, *change.window)
-            inside = change.strength > 0
-            strength[cut][inside], onset[cut][inside] = change.strength[inside], change.onset[inside]
-            zone[cut][inside], which[cut][inside] = change.zone[inside], number
-            number += 1
-    return {**out, "strength": strength, "onset": onset, "zone": zone, "which": which}
+def _pixels(piece: Piece) -> list[NDArray[np.int64]]:
+    """Pixels of each change, rising, as row · W + column."""
+    which = piece.layers["which"].ravel()
+    order = np.argsort(which, kind="stable")
+    edges = np.searchsorted(which[order], np.arange(len(piece.kind) + 1))
+    return [order[low:high] for low, high in pairwise(edges)]
 
 
-_FIELDS = ("moist", "texture", "tint", "dryness", "shore")
-_RELIEF = ("height", "east", "north")
-
-
-def _new_tables(seasons: Sequence[_Seasons], slots: int, width: int) -> tuple[NDArray[np.float32], ...]:
-    """`Tables` as arrays, ground by ground and day by day."""
-    rows, bands = len(seasons) * slots * width, len(BANDS)
+def _new_tables(
+    config: CountryConfig, pieces: Sequence[Piece], slots: int, width: int
+) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.float32], int]:
+    """`Tables` as arrays, ground by ground and day by day; looks of every change (rows, A, 1 + C); their steps."""
+    rows, bands = len(pieces) * slots * width, len(BANDS)
     poor, rich = np.zeros((rows, bands), dtype=np.float32), np.zeros((rows, bands), dtype=np.float32)
     green, eager, grain = (np.zeros(rows, dtype=np.float32) for _ in range(3))
-    for number, own in enumerate(seasons):
-        for slot in range(slots):
-            season = own.on(slot * SLOT_DAYS)
+    buckets = (slots - 1) * SLOT_DAYS // LOOK_DAYS + 1
+    count = max(sum(len(piece.kind) for piece in pieces), 1)
+    looks = np.zeros((count, buckets, _ZONES, len(AGES), 1 + bands), dtype=np.float32)
+    done = 0
+    for number, (piece, years) in enumerate(zip(pieces, area_years(config), strict=True)):
+        biome = BIOMES[config.biomes[number]]
+        seasons = [_season(config.first, slot, biome, piece.fields, years) for slot in range(slots)]
+        for slot, season in enumerate(seasons):
             at = (number * slots + slot) * width
             cut = slice(at, at + len(season.green))
             poor[cut], rich[cut] = season.poor, season.rich
             green[cut], eager[cut], grain[cut] = season.green, season.eager, season.grain
-    return poor, rich, green, eager, grain
+        known = seasons[:: LOOK_DAYS // SLOT_DAYS]
+        for own, kind, start, span in zip(looks[done:], piece.kind, piece.start, piece.span, strict=False):
+            for bucket in range(int(start) // LOOK_DAYS, buckets):  # before its start nothing of a change is seen
+                table = new_looks(KINDS[kind], known[bucket], biome, int(span))
+                own[bucket, : len(table)] = table
+        done += len(piece.kind)
+    return (poor, rich, green, eager, grain), looks.reshape(-1, len(AGES), 1 + bands), buckets
+
+
+def _season(first: date, slot: int, biome: Biome, fields: Fields, years: Years) -> Season:
+    """How everything looks on a day."""
+    when = first + timedelta(days=slot * SLOT_DAYS)
+    return new_season(biome, when.timetuple().tm_yday, when.year - first.year, fields, years)
 
 
 def area_years(config: CountryConfig) -> list[Years]:
     """Wet and dry years of each ground, as an archive's area has them."""
     keys = [np.random.SeedSequence(config.seed, spawn_key=(number, 1)) for number in range(len(config.biomes))]
     return [new_years(np.random.Generator(np.random.PCG64(key))) for key in keys]
-
-
-@dataclass(frozen=True, eq=False)
-class _Seasons:
-    """How a ground looks on the days of the period."""
-
-    ground: Ground
-    first: date
-    years: Years
-
-    def on(self, day: int) -> Season:
-        """How everything looks on a day."""
-        when = self.first + timedelta(days=day)
-        biome, year = BIOMES[self.ground.biome], when.year - self.first.year
-        return new_season(biome, when.timetuple().tm_yday, year, self.ground.fields, self.years)
-
-
-def _new_look_tables(
-    changes: Sequence[Sequence[Change]], seasons: Sequence[_Seasons], slots: int
-) -> tuple[NDArray[np.float32], int]:
-    """Looks of every change in steps of `LOOK_DAYS` (rows, A, 1 + C), and how many steps there are."""
-    buckets = (slots - 1) * SLOT_DAYS // LOOK_DAYS + 1
-    count = max(sum(len(part) for part in changes), 1)
-    out = np.zeros((count, buckets, _ZONES, len(AGES), 1 + len(BANDS)), dtype=np.float32)
-    number = 0
-    for own, part in zip(seasons, changes, strict=True):
-        known = [own.on(bucket * LOOK_DAYS) for bucket in range(buckets)]
-        for change in part:
-            for bucket, season in enumerate(known):
-                table = new_looks(change.kind, season, BIOMES[own.ground.biome], (change.end - change.start).days)
-                out[number, bucket, : len(table)] = table
-            number += 1
-    return out.reshape(-1, len(AGES), 1 + len(BANDS)), buckets
 
 
 def wet_covers(width: int, device: torch.device) -> Tensor:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class WeightsSpec:
     """What it was trained on."""
     commit: str = ""
     """Commit of the code that trained it."""
+    subsets: bool = False
+    """Whether it was trained with bands left out at random, so that `narrow_weights` can leave some out."""
 
 
 def computed_spec(name: str, bands: tuple[str, ...], dim: int, made_of: str, sha256: str) -> WeightsSpec:
@@ -119,6 +121,7 @@ def spec_to_json(spec: WeightsSpec) -> dict[str, Any]:
         "afterimage:remarks": spec.remarks,
         "afterimage:data": spec.data,
         "afterimage:commit": spec.commit,
+        "afterimage:subsets": spec.subsets,
     }
 
 
@@ -151,6 +154,7 @@ def spec_from_json(record: Mapping[str, Any]) -> WeightsSpec:
             remarks=str(record.get("afterimage:remarks", "")),
             data=str(record.get("afterimage:data", "")),
             commit=str(record.get("afterimage:commit", "")),
+            subsets=bool(record.get("afterimage:subsets", False)),
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as err:
         raise WeightsError(
@@ -252,3 +256,43 @@ def open_weights(path: Path) -> tuple[WeightsSpec, dict[str, Tensor]]:
             "fetch or save both files again",
         )
     return spec, state
+
+
+def narrow_weights(
+    spec: WeightsSpec, state: Mapping[str, Tensor], bands: Sequence[str]
+) -> tuple[WeightsSpec, dict[str, Tensor]]:
+    """The same network for some of its bands, as if the others were at their mean.
+
+    A band at its mean is 0 after normalisation and adds nothing to the first convolution, whose weights for it are
+    simply left out.
+
+    Args:
+        spec: Of the weights.
+        state: Parameters by timm's names.
+        bands: Canonical bands, in the order in which chips will hold them.
+
+    Returns:
+        Spec and parameters for those bands.
+
+    Raises:
+        WeightsError: The weights were not trained with bands left out, or lack one of these.
+    """
+    bands = tuple(bands)
+    if bands == spec.bands:
+        return spec, dict(state)
+    lacking = [band for band in bands if band not in spec.bands]
+    if lacking or not bands or not (spec.subsets or set(bands) == set(spec.bands)):
+        kind = "some of" if spec.subsets else "exactly"
+        raise WeightsError(
+            f"{spec.name} was made for the bands {' '.join(spec.bands)}, and {' '.join(bands)} were asked for",
+            f"{kind} the weights' own bands",
+            "leave the bands out, or choose 'spectral' or weights made for them",
+        )
+    at = [spec.bands.index(band) for band in bands]
+    steps = tuple(
+        Step(step.kind, {k: tuple(v[i] for i in at) if len(v) > 1 else v for k, v in step.values.items()})
+        for step in spec.normalization
+    )
+    narrowed = {**state, "conv1.weight": state["conv1.weight"][:, at].contiguous()}
+    digest = parameters_sha256(narrowed)
+    return replace(spec, bands=bands, normalization=steps, sha256=digest), narrowed

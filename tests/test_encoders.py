@@ -7,7 +7,8 @@ import torch
 import torchvision
 
 from encoder import encoders
-from encoder.encoders import list_encoders, norm_device, open_encoder
+from encoder.device import norm_device
+from encoder.encoders import list_encoders, open_encoder
 from encoder.networks import new_network
 from encoder.normalization import CACO
 from encoder.weights import save_weights
@@ -78,8 +79,8 @@ def test_a_published_checkpoint_opens_by_its_path(tmp_path):
     torch.save(sequential.state_dict(), tmp_path / "resnet18_caco_geo_1m_200.pth")
     encoder = open_encoder(str(tmp_path / "resnet18_caco_geo_1m_200.pth"), device="cpu")
     assert (encoder.name, encoder.bands, encoder.spec.normalization) == ("resnet18_caco_geo_1m_200", RGB, CACO)
-    with pytest.raises(WeightsError, match=r"B04 B03 B02, and B02 B03 B04 were asked for .* leave the bands out"):
-        open_encoder(str(tmp_path / "resnet18_caco_geo_1m_200.pth"), bands=("B02", "B03", "B04"))
+    with pytest.raises(WeightsError, match=r"B04 B03 B02, and B02 B03 B08 were asked for .* leave the bands out"):
+        open_encoder(str(tmp_path / "resnet18_caco_geo_1m_200.pth"), bands=("B02", "B03", "B08"))
 
 
 def test_weights_that_diverged_are_refused(tmp_path):

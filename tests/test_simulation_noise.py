@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from stac.simulation.noise import blur, new_noise, sample
+from stac.simulation.means import blur, sample
+from stac.simulation.noise import new_noise
 from stac.simulation.steps import smooth_step, soften
 
 

@@ -13,8 +13,9 @@ import torch
 
 from encoder.stream import SeriesBatch, SimulatedStream, StreamConfig
 from encoder.stream_almanac import Shots
-from encoder.stream_country import KINDS, SLOT_DAYS, CountryConfig, area_years, new_grounds
+from encoder.stream_country import KINDS, SLOT_DAYS, CountryConfig, area_years
 from encoder.stream_draw import Scene, draw_images
+from encoder.stream_grounds import new_grounds
 from encoder.stream_sky import new_weather_tensors
 from stac.simulation.areas import SIZES
 from stac.simulation.biomes import BIOMES

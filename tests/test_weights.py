@@ -1,13 +1,17 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from encoder.normalization import CACO
+from encoder.encoders import open_encoder
+from encoder.networks import pooled_features, random_network
+from encoder.normalization import CACO, default_steps
 from encoder.weights import (
     WeightsSpec,
     check_weights,
+    narrow_weights,
     open_weights,
     parameters_sha256,
     save_weights,
@@ -107,3 +111,35 @@ def test_nothing_is_written_when_the_spec_is_faulty(tmp_path, state):
     with pytest.raises(WeightsError, match="save again"):
         save_weights(tmp_path / "a.pth", SPEC, state)
     assert list(tmp_path.iterdir()) == []
+
+
+TEN = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+
+
+def test_leaving_bands_out_is_putting_them_at_their_mean(tmp_path):
+    network = random_network("resnet18", len(TEN), seed=3)
+    spec = WeightsSpec("ten", "resnet18", TEN, default_steps(TEN), 64, 512, "test", "MIT", "", subsets=True)
+    path = save_weights(tmp_path / "ten.safetensors", spec, network.state_dict())
+    bands = ("B12", "B08", "B04")
+    narrow = open_encoder(str(path), bands=bands, device="cpu")
+    assert narrow.bands == bands
+    assert narrow.sha256 != open_encoder(str(path), device="cpu").sha256
+    chips = np.random.default_rng(0).integers(100, 4000, (3, 3, 32, 32)).astype(np.uint16)
+    mean, std = (torch.tensor(spec.normalization[0].values[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
+    whole = mean.expand(3, -1, 32, 32).clone()
+    for n, band in enumerate(bands):
+        whole[:, TEN.index(band)] = torch.from_numpy(chips[:, n].astype(np.float32))
+    with torch.no_grad():
+        expected = pooled_features(network, (whole - mean) / std)
+    torch.testing.assert_close(torch.from_numpy(narrow.embed(chips)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_bands_may_come_in_another_order_but_not_lack_unless_trained_so(state):
+    spec, same = narrow_weights(SPEC, state, ("B02", "B03", "B04"))
+    assert torch.equal(same["conv1.weight"], state["conv1.weight"].flip(1))
+    assert spec.normalization[1].values["high"] == (88.0, 103.0, 129.0)
+    assert spec.normalization[0].values["full"] == (10000.0,)
+    with pytest.raises(WeightsError, match="exactly the weights' own bands"):
+        narrow_weights(SPEC, state, ("B02", "B03"))
+    with pytest.raises(WeightsError, match="some of the weights' own bands"):
+        narrow_weights(replace(SPEC, subsets=True), state, ("B02", "B12"))

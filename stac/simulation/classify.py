@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import array_api_compat as compat
-
+from .arrays import array_namespace
 from .covers import BANDS
 from .render import Array
 from .sky import Sky
@@ -30,12 +29,12 @@ _PATH = {"B02": 0.06, "B03": 0.035, "B04": 0.02, "B8A": 0.005, "B11": 0.0, "B12"
 
 def ramp(value: Array, low: Any, high: Any) -> Array:
     """0 below `low`, 1 above `high`, straight between."""
-    return compat.array_namespace(value).clip((value - low) / (high - low), 0.0, 1.0)
+    return array_namespace(value).clip((value - low) / (high - low), 0.0, 1.0)
 
 
 def erode(field: Array) -> Array:
     """Least of 3 × 3 pixels; edges are continued."""
-    xp = compat.array_namespace(field)
+    xp = array_namespace(field)
     tall = xp.concat([field[..., :1, :], field, field[..., -1:, :]], axis=-2)
     field = xp.minimum(xp.minimum(tall[..., :-2, :], tall[..., 1:-1, :]), tall[..., 2:, :])
     wide = xp.concat([field[..., :1], field, field[..., -1:]], axis=-1)
@@ -68,7 +67,7 @@ def classify(image: Array, sky: Sky, doubt: Array, specks: Array) -> Array:
     Returns:
         (..., h, w) uint8, classes 2 to 11.
     """
-    xp = compat.array_namespace(image)
+    xp = array_namespace(image)
     blue, green, red, near, swir = (
         xp.clip(image[..., BANDS.index(name), :, :] + _PATH[name], 1e-4, 3.0)
         for name in ("B02", "B03", "B04", "B8A", "B11")

@@ -14,7 +14,8 @@ from .biomes import Biome
 from .covers import ASPHALT, FORESTS, RIPARIAN, RIVER, SEA, TRACK, WATER, WATERS
 from .farms import plant_farms
 from .ground import Field, Ground, Relief
-from .noise import blur, new_noise
+from .means import blur
+from .noise import new_noise
 from .parcels import Pattern, new_districts, new_parcels
 from .relief import Drainage, new_relief, steepness
 from .roads import Roads, distance, new_cost, new_roads

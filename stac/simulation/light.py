@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import array_api_compat as compat
-
+from .arrays import array_namespace
 from .render import Array, per_image
 
 # assumed: level 2A removes a third of the contrast that the bare cosine would give.
@@ -36,7 +35,7 @@ def sun_vector(azimuth: Any, elevation: Any) -> tuple[Any, Any, Any]:
     if isinstance(azimuth, int | float) and isinstance(elevation, int | float):
         a, e = math.radians(azimuth), math.radians(elevation)
         return math.sin(a) * math.cos(e), math.cos(a) * math.cos(e), math.sin(e)
-    xp = compat.array_namespace(azimuth, elevation)
+    xp = array_namespace(azimuth)
     wide = xp.astype(azimuth, xp.float64) * (math.pi / 180), xp.astype(elevation, xp.float64) * (math.pi / 180)
     flat = xp.cos(wide[1])
     parts = (xp.sin(wide[0]) * flat, xp.cos(wide[0]) * flat, xp.sin(wide[1]))
@@ -58,7 +57,7 @@ def shade(east: Array, north: Array, azimuth: Any, elevation: Any) -> Array:
         azimuth: Of the sun, degrees clockwise from north; a number, or (...).
         elevation: Of the sun, degrees; a number, or (...).
     """
-    xp = compat.array_namespace(east)
+    xp = array_namespace(east)
     to_east, to_north, up = sun_vector(azimuth, elevation)
     up = max(up, _LOWEST) if isinstance(up, float) else xp.clip(up, _LOWEST, 1.0)
     cosine = 1.0 - (east * per_image(to_east / up) + north * per_image(to_north / up))

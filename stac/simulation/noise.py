@@ -1,16 +1,12 @@
-"""Noise and small tools on fields: spectral synthesis, box means, bilinear samples.
+"""Noise on fields: spectral synthesis.
 
-NumPy and SciPy only. Every function is pure: the same generator gives the same bytes. Arithmetic is float64 inside and
-cast to float32 at the end, because NumPy's float32 kernels differ in the last bit between machines.
+NumPy only. Pure: the same generator gives the same bytes. Arithmetic is float64 inside and cast to float32 at the end,
+because NumPy's float32 kernels differ in the last bit between machines.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
-from scipy import fft, ndimage
 
 from .ground import Field
 
@@ -47,27 +43,6 @@ def new_noise(
     spectrum = np.zeros((rows, kx + 1), dtype=np.complex128)
     spectrum[: ky + 1] = ((chance[0] + 1j * chance[1]) * gain)[: ky + 1]
     spectrum[rows - ky :] = ((chance[0] + 1j * chance[1]) * gain)[ky + 1 :]
-    field = fft.irfft(fft.ifft(spectrum, axis=0, overwrite_x=True), n=cols, axis=1)
+    field = np.fft.irfft(np.fft.ifft(spectrum, axis=0), n=cols, axis=1)
     spread = field.std()
     return np.asarray(field / (spread if spread > 0 else 1.0), dtype=np.float32)
-
-
-def blur(field: NDArray[Any], radius: int, rounds: int = 2) -> Field:
-    """Mean over a square of 2·radius + 1 pixels, repeated `rounds` times; edges are continued; float32."""
-    out = field.astype(np.float64)
-    if radius > 0:
-        for _ in range(rounds):
-            out = ndimage.uniform_filter(out, 2 * radius + 1, mode="nearest")
-    return out.astype(np.float32)
-
-
-def sample(field: NDArray[Any], row: NDArray[Any], col: NDArray[Any]) -> Field:
-    """Bilinear values of a field at fractional rows and columns (same shape as these), edges continued; float32."""
-    row = np.clip(row.astype(np.float64), 0, field.shape[0] - 1.001)
-    col = np.clip(col.astype(np.float64), 0, field.shape[1] - 1.001)
-    i, j = row.astype(np.intp), col.astype(np.intp)
-    v, u = row - i, col - j
-    flat, base = field.ravel(), i * field.shape[1] + j
-    top = flat[base] * (1 - u) + flat[base + 1] * u
-    base += field.shape[1]
-    return np.asarray(top * (1 - v) + (flat[base] * (1 - u) + flat[base + 1] * u) * v, dtype=np.float32)

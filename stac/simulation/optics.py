@@ -9,8 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import array_api_compat as compat
-
+from .arrays import array_namespace
 from .covers import BANDS
 from .render import Array
 
@@ -85,7 +84,7 @@ def taps(shift: Any, blur: float = BLUR) -> list[Any]:
             near, far = _cubic(x, min(x, 2.0), b, c)
             weights.append(near if x < 1 else far if x < 2 else 0.0)
             continue
-        xp = compat.array_namespace(shift)
+        xp = array_namespace(shift)
         x = xp.abs(place + shift)
         near, far = _cubic(x, xp.clip(x, 0.0, 2.0), b, c)
         weights.append(xp.where(x < 1, near, far))
@@ -111,8 +110,8 @@ def blur_and_shift(image: Array, down: Any, right: Any, blur: float | Sequence[f
     Returns:
         A new image of the same shape.
     """
-    xp = compat.array_namespace(image)
-    out = xp.empty(image.shape, dtype=image.dtype, device=compat.device(image))
+    xp = array_namespace(image)
+    out = xp.empty(image.shape, dtype=image.dtype, device=image.device)
     plain = isinstance(down, list | tuple)
     for b in range(image.shape[-3]):
         own = blur if isinstance(blur, float) else blur[b]
@@ -124,7 +123,7 @@ def blur_and_shift(image: Array, down: Any, right: Any, blur: float | Sequence[f
 
 def weigh(band: Array, weights: list[Any], axis: int) -> Array:
     """Weighted sum of a band's neighbours along one axis (−2 or −1)."""
-    xp = compat.array_namespace(band)
+    xp = array_namespace(band)
     length = band.shape[axis]
     ends = band[..., :1, :], band[..., -1:, :]
     if axis == -1:
@@ -154,14 +153,14 @@ def to_20m(field: Array) -> Array:
 
 def to_10m(field: Array) -> Array:
     """A field at twice the resolution, bilinear, (..., h, w) to (..., 2h, 2w); its 20 m means keep the range."""
-    xp = compat.array_namespace(field)
+    xp = array_namespace(field)
     h, w = field.shape[-2], field.shape[-1]
-    tall = xp.empty((*field.shape[:-2], 2 * h, w), dtype=field.dtype, device=compat.device(field))
+    tall = xp.empty((*field.shape[:-2], 2 * h, w), dtype=field.dtype, device=field.device)
     up = xp.concat([field[..., :1, :], field[..., :-1, :]], axis=-2)
     down = xp.concat([field[..., 1:, :], field[..., -1:, :]], axis=-2)
     tall[..., 0::2, :] = 0.75 * field + 0.25 * up
     tall[..., 1::2, :] = 0.75 * field + 0.25 * down
-    out = xp.empty((*field.shape[:-2], 2 * h, 2 * w), dtype=field.dtype, device=compat.device(field))
+    out = xp.empty((*field.shape[:-2], 2 * h, 2 * w), dtype=field.dtype, device=field.device)
     left = xp.concat([tall[..., :1], tall[..., :-1]], axis=-1)
     right = xp.concat([tall[..., 1:], tall[..., -1:]], axis=-1)
     out[..., 0::2] = 0.75 * tall + 0.25 * left
@@ -203,7 +202,7 @@ def add_noise(band: Array, noise: Array, level: Any, sigma: Any) -> None:
         level: Reflectance at which the noise is `sigma`, see `reference`; a number, or fits the band.
         sigma: Standard deviation there, before resampling; likewise.
     """
-    xp = compat.array_namespace(band)
+    xp = array_namespace(band)
     growth = xp.clip(band, 0.0, 2.0)
     growth *= (1 - _FIXED_NOISE) / level
     growth += _FIXED_NOISE
@@ -220,5 +219,5 @@ def to_dn(band: Array) -> Array:
 
     assumed: level-2A reflectance of cloud reaches 2 at the most.
     """
-    xp = compat.array_namespace(band)
+    xp = array_namespace(band)
     return xp.clip(xp.round(band * 10_000.0), 1.0, 20_000.0)

@@ -9,17 +9,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .areas import Area, Plan
 from .biomes import Biome
 from .shot import Shot
 from .sun import sun_angles
 from .weather import new_weather, water_level
 from .winter import new_winters
+
+if TYPE_CHECKING:  # a stream draws by the rules here without what areas stand on (shapely, pyproj)
+    from .areas import Area, Plan
 
 T = TypeVar("T", bound=np.generic)
 

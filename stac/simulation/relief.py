@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .ground import Field, Relief
-from .noise import blur, new_noise, sample
+from .means import blur, sample
+from .noise import new_noise
 from .steps import smooth_step
 
 CELL = 4

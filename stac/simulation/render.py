@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import array_api_compat as compat
-
+from .arrays import array_namespace
 from .change import AGES
 from .covers import BANDS
 from .steps import smooth_step
@@ -87,13 +86,13 @@ class Lookup:
             rows: How many rows each table has.
             batched: Whether tables have the index's leading dimensions; otherwise one table serves all.
         """
-        xp = compat.array_namespace(index)
+        xp = array_namespace(index)
         wide = xp.astype(index, xp.int64)
         if batched and index.ndim > 2:
             count = 1
             for length in index.shape[:-2]:
                 count *= length
-            first = xp.arange(count, dtype=xp.int64, device=compat.device(index)) * rows
+            first = xp.arange(count, dtype=xp.int64, device=index.device) * rows
             wide = wide + xp.reshape(first, (*index.shape[:-2], 1, 1))
         self._flat = xp.reshape(wide, (-1,))
         self._shape = tuple(index.shape)
@@ -122,7 +121,7 @@ def draw_ground(cover: Array, moist: Array, texture: Array, tint: Array, dryness
     Returns:
         (..., C, H, W) float32, 0 to 1.
     """
-    xp = compat.array_namespace(texture)
+    xp = array_namespace(texture)
     bands = tables.poor.shape[-1]
     find = Lookup(cover, tables.poor.shape[-2], tables.green.ndim > 1)
     calm, dry = xp.clip(tint, -2.0, 2.0), xp.clip(dryness, -2.5, 2.5)
@@ -131,7 +130,7 @@ def draw_ground(cover: Array, moist: Array, texture: Array, tint: Array, dryness
     rough = find(tables.grain) * (grain - _SKEW * (grain * grain - 1.0))
     light = 1.0 + 0.06 * calm + rough
     near = light + 0.03 * calm + _toward_pole(rough)
-    image = xp.empty((*texture.shape[:-2], bands, *texture.shape[-2:]), dtype=xp.float32, device=compat.device(texture))
+    image = xp.empty((*texture.shape[:-2], bands, *texture.shape[-2:]), dtype=xp.float32, device=texture.device)
     gain = tables.rich - tables.poor
     for b in range(bands):
         band = find(gain[..., b])
@@ -146,7 +145,7 @@ def draw_ground(cover: Array, moist: Array, texture: Array, tint: Array, dryness
 
 def _toward_pole(rough: Array) -> Array:
     """What a texture (..., H, W) gains where its pattern lies `_LEAD` pixels further north; nothing on the edges."""
-    xp = compat.array_namespace(rough)
+    xp = array_namespace(rough)
     out = xp.zeros_like(rough)
     out[..., 1:-1, :] = (0.5 * _LEAD) * (rough[..., 2:, :] - rough[..., :-2, :])
     return out
@@ -188,7 +187,7 @@ def lay_changes(
     Returns:
         (..., h, w), how much of each pixel was drawn over.
     """
-    xp = compat.array_namespace(image)
+    xp = array_namespace(image)
     find, begun = _age_lookup(onset, zone, looks, age, span)
     weight = strength * begun * find(looks[..., 0])
     rough = 0.02 + 0.04 * xp.clip(10.0 * find(looks[..., 1 + BANDS.index("B11")]) - 0.2, 0.0, 1.0)
@@ -201,8 +200,8 @@ def lay_changes(
 
 def _age_lookup(onset: Array, zone: Array, looks: Array, age: Any, span: Any) -> tuple[Lookup, Array]:
     """Where each pixel stands in tables (..., Z, A), and 1.0 where its turn has come."""
-    xp = compat.array_namespace(onset)
-    device = compat.device(onset)
+    xp = array_namespace(onset)
+    device = onset.device
     own = per_image(age) - onset * per_image(span)
     day = xp.astype(xp.clip(xp.floor(own), 0.0, float(AGES[-1])), xp.int64)
     entries = [0] * (AGES[-1] + 1)
@@ -242,7 +241,7 @@ def lay_water(image: Array, shore: Array, wet: Array, level: Any, water: Array, 
         water: (..., C) or (C,), reflectance of the water that comes.
         mud: (..., C) or (C,), reflectance of the bed that is laid bare.
     """
-    xp = compat.array_namespace(image)
+    xp = array_namespace(image)
     depth = xp.clip(per_image(level) - shore, -10.0, 10.0)
     drowned = xp.clip(depth, 0.0, 10.0)
     drowned *= 1.0 - wet
@@ -291,7 +290,7 @@ def lay_snow(
     Returns:
         (..., H, W), part of each pixel that shows snow.
     """
-    xp = compat.array_namespace(image)
+    xp = array_namespace(image)
     above = height + 45.0 * noise - 60.0 * sunny - per_image(snow_line)
     snow = smooth_step(above, 0.0, 110.0) * xp.clip(1.0 - hidden, 0.0, 0.97)
     for b in range(image.shape[-3]):

@@ -13,7 +13,8 @@ from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
 from .ground import Field, Relief
-from .noise import blur, new_noise
+from .means import blur
+from .noise import new_noise
 from .relief import CELL, steepness
 
 Way = NDArray[np.intp]

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from .covers import ASPHALT, BARE, BUILT, COVERS, FORESTS, GRASS, GRAVEL, RIVER, SAND, SHRUB, TIDAL_FLAT, TRACK, WATERS
 from .ground import Field, Ground
-from .noise import blur
+from .means import blur
 
 Mask = NDArray[np.bool_]
 """A part of the ground or of a window, (h, w)."""

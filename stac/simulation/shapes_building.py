@@ -11,7 +11,7 @@ from scipy import ndimage
 from .covers import ASPHALT
 from .covers import TRACK as FARM_TRACK
 from .ground import Field
-from .noise import blur
+from .means import blur
 from .shapes import Box, Mask, Shape, Survey, axes, largest
 
 _ROOFS, _STREET, _YARD = 3, 3, 4

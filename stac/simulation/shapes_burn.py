@@ -27,7 +27,8 @@ from .covers import (
     WETLAND,
 )
 from .ground import Field, Ground
-from .noise import blur, new_noise
+from .means import blur
+from .noise import new_noise
 from .shapes import Mask, Shape, Survey, largest
 
 _SPEED = {

@@ -10,7 +10,8 @@ from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
 from .ground import Field
-from .noise import blur, new_noise
+from .means import blur
+from .noise import new_noise
 from .shapes import Box, Mask, Shape, Survey, axes, largest
 
 _LOGGED = 0.17, 0.33

@@ -23,7 +23,8 @@ from .covers import (
     WETLAND,
 )
 from .ground import Field
-from .noise import blur, new_noise
+from .means import blur
+from .noise import new_noise
 from .shapes import Box, Mask, Shape, Survey, largest
 
 _THROUGH: dict[int, float] = {

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .noise import blur, new_noise
+from .means import blur
+from .noise import new_noise
 from .shapes import Box, Mask, Shape, Survey, along, axes, largest
 
 _GREY, _SPOIL, _POND, _WHITE, _RED, _DARK = range(6)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import array_api_compat as compat
-
+from .arrays import array_namespace
 from .light import sun_vector
 from .optics import to_10m, weigh
 from .render import Array, Lookup, per_band, per_image
@@ -82,9 +81,9 @@ def displace(field: Array, down: Any, right: Any) -> Array:
         down: Pixels, rounded; a number, or (...).
         right: Likewise.
     """
-    xp = compat.array_namespace(field)
+    xp = array_namespace(field)
     h, w = field.shape[-2], field.shape[-1]
-    device = compat.device(field)
+    device = field.device
     rows = xp.reshape(xp.arange(h, dtype=xp.int64, device=device), (h, 1))
     cols = xp.reshape(xp.arange(w, dtype=xp.int64, device=device), (1, w))
     rows = xp.remainder(rows - per_image(_whole(down)), h)
@@ -97,7 +96,7 @@ def _whole(value: Any) -> Any:
     """The nearest whole number, or whole numbers."""
     if isinstance(value, int | float):
         return round(value)
-    xp = compat.array_namespace(value)
+    xp = array_namespace(value)
     return xp.astype(xp.round(value), xp.int64)
 
 
@@ -125,7 +124,7 @@ def shadow_offsets(base: Any, thick: Any, azimuth: Any, elevation: Any) -> list[
 
 def merge_shadows(layers: Sequence[Array]) -> Array:
     """Depth of shadow (..., h, w), 0 to 1, with soft edges, from the opacities that were moved by `shadow_offsets`."""
-    xp = compat.array_namespace(layers[0])
+    xp = array_namespace(layers[0])
     shadow = layers[0]
     for layer in layers[1:]:
         shadow = xp.maximum(shadow, layer)
@@ -155,7 +154,7 @@ def cloud_tops(field: Array, behind: Array) -> Array:
         field: (..., h, w), the clouds' noise.
         behind: The same, moved by `behind_offset`.
     """
-    xp = compat.array_namespace(field)
+    xp = array_namespace(field)
     return xp.clip(0.88 + 0.3 * (behind - field) + 0.05 * field, 0.55, 1.2)
 
 
@@ -187,8 +186,8 @@ def plume(noise: Array, row: Any, col: Any, wind: Any, density: Any, width: Any 
         density: Optical depth over the fire, about 1 to 4; likewise.
         width: Half width at the fire, pixels; likewise.
     """
-    xp = compat.array_namespace(noise)
-    device = compat.device(noise)
+    xp = array_namespace(noise)
+    device = noise.device
     east, north, _ = sun_vector(wind, 0.0 if isinstance(wind, int | float) else wind * 0.0)
     south = xp.reshape(xp.arange(noise.shape[-2], dtype=xp.float32, device=device), (-1, 1)) - per_image(row)
     right = xp.reshape(xp.arange(noise.shape[-1], dtype=xp.float32, device=device), (1, -1)) - per_image(col)
@@ -217,8 +216,8 @@ def heading(onset: Array, burnt: Array) -> Array:
     Returns:
         (...), degrees clockwise from north, 0 to 360; 90 where the fire ran nowhere.
     """
-    xp = compat.array_namespace(onset)
-    device = compat.device(onset)
+    xp = array_namespace(onset)
+    device = onset.device
     here = xp.astype(burnt, xp.int64)
     late = xp.astype(xp.round(onset * 1_000.0), xp.int64) * here
     rows = xp.reshape(xp.arange(onset.shape[-2], dtype=xp.int64, device=device), (-1, 1))
@@ -240,7 +239,7 @@ def lay_sky(image: Array, bands: Sequence[int], sky: Sky, cloud: Array, smoke: A
         cloud: (C,) or (..., C), reflectance of thick cloud.
         smoke: Likewise, of smoke of optical depth 2.5 in B02.
     """
-    xp = compat.array_namespace(image)
+    xp = array_namespace(image)
     for place, b in enumerate(bands):
         band = image[..., place, :, :]
         white = per_band(cloud, b)

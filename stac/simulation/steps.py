@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import array_api_compat as compat
 import numpy as np
 from numpy.typing import NDArray
+
+from .arrays import array_namespace
 
 
 def smooth_step(field: Any, low: Any, high: Any) -> Any:
@@ -24,7 +25,7 @@ def smooth_step(field: Any, low: Any, high: Any) -> Any:
     Returns:
         The field's shape and dtype.
     """
-    xp = compat.array_namespace(field)
+    xp = array_namespace(field)
     t = xp.clip((field - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import array_api_compat as compat
 import numpy as np
 from numpy.typing import NDArray
 
 from . import looks
+from .arrays import array_namespace
 from .biomes import Biome
 from .change import Change
 from .classify import classify
@@ -212,7 +212,8 @@ def _move_water(image: NDArray[np.float32], ground: Ground, season: Season, biom
 
 def level_water(water: Any) -> Any:
     """Reflectance (..., C) of water that rises and falls. assumed: two fifths of it carry mud."""
-    return 0.6 * water + 0.4 * compat.array_namespace(water).asarray(MATERIAL_SPECTRA["muddy water"])
+    muddy = array_namespace(water).asarray(MATERIAL_SPECTRA["muddy water"], device=water.device)
+    return 0.6 * water + 0.4 * muddy
 
 
 def _hidden(ground: Ground, shot: Shot, frozen: Field) -> Field:

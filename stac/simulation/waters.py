@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from .covers import GRAVEL, RIPARIAN, RIVER, ROCK, SAND, SEA, TIDAL_FLAT, WATER, WETLAND
 from .ground import Field
-from .noise import blur, new_noise
+from .means import blur
+from .noise import new_noise
 from .relief import CELL, Drainage, upstream
 from .steps import smooth_step
 

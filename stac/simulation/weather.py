@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import array_api_compat as compat
 import numpy as np
 
+from .arrays import array_namespace
 from .biomes import Biome
 from .render import Array
 
@@ -96,8 +96,8 @@ _TILT = (-1.0, -0.83, -0.6, -0.52, -0.45, -0.38, -0.3, -0.25, 0.58, 1.0)
 
 def new_gains(draws: Array) -> Array:
     """Factors (..., C) on the bands of a pass, from standard normal draws (..., 2 + C)."""
-    xp = compat.array_namespace(draws)
-    tilt = xp.asarray(_TILT, dtype=draws.dtype, device=compat.device(draws))
+    xp = array_namespace(draws)
+    tilt = xp.asarray(_TILT, dtype=draws.dtype, device=draws.device)
     return 1.0 + GAIN[0] * draws[..., :1] + GAIN[1] * draws[..., 1:2] * tilt + GAIN[2] * draws[..., 2:]
 
 

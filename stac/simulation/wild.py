@@ -27,7 +27,8 @@ from .covers import (
     WETLAND,
 )
 from .ground import Field, Relief
-from .noise import blur, new_noise
+from .means import blur
+from .noise import new_noise
 from .parcels import Labels, means, outlines
 from .relief import steepness
 from .steps import smooth_step

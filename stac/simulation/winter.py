@@ -31,10 +31,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-import array_api_compat as compat
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import array_namespace
 from .biomes import Biome, Year
 from .covers import BANDS, BROADLEAF, CONIFER, COVERS, RAINFOREST, RIPARIAN, RIVER, WATER, WATERS
 from .render import Array, lay_ice, per_image
@@ -172,7 +172,7 @@ def frozen_part(cover: Array, ice: Any) -> Array:
         cover: (..., H, W), integer.
         ice: Thickness on lakes, cm; a number, or (...).
     """
-    xp = compat.array_namespace(cover)
+    xp = array_namespace(cover)
     thick = xp.where(cover == WATER, 1.0, 0.0) * per_image(ice)
     swift = xp.where(cover == RIVER, 1.0, 0.0) * per_image(ice)
     return xp.astype(smooth_step(thick, *_LAKE_ICE) + smooth_step(swift, 15.0, 40.0), xp.float32)
@@ -204,7 +204,7 @@ def freeze_laid_water(image: Array, water: Array, ice: Any, snow: Array) -> Arra
     Returns:
         (..., H, W), part of each pixel that is water still, and hides snow.
     """
-    xp = compat.array_namespace(image)
+    xp = array_namespace(image)
     frozen = water * smooth_step(xp.zeros_like(water) + per_image(ice), *_LAKE_ICE)
     lay_ice(image, frozen, snow)
     return water - frozen

@@ -1,0 +1,1 @@
+"""Pre-training: change-aware contrastive learning and its family."""

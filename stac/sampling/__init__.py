@@ -1,0 +1,1 @@
+"""Series of locations for pre-training: where and when to look, gathering them, reading published ones."""
