@@ -1,23 +1,27 @@
 """Embedding in batches of one fixed shape, so that a chip's result does not depend on its neighbours in the batch.
 
 On a GPU convolutions run in bfloat16 with channels last, through torch.compile where a C compiler is at hand, and the
-next batch is copied while the present one is computed. On a CPU all is float32.
+next batch is copied while the present one is computed. On a CPU all is float32. The spectral statistics that weights may
+ask for beside the network's features are computed in the same module, in float32 everywhere.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stac.errors import WeightsError
+
 from .device import has_compiler
 from .networks import load_parameters, new_network, pooled_features
 from .normalization import Normalizer
 from .spectral import check_chips
+from .statistics import Parts, part_faults, split_parameters
 from .weights import WeightsSpec
 
 _BATCH = {"cpu": 32, "cuda": 1024}
@@ -43,11 +47,21 @@ def fill_unseen(x: Tensor, valid: Tensor) -> Tensor:
 class Pipeline(nn.Module):
     """Everything from raw chips to embeddings as one module, so that it can be compiled as one."""
 
-    def __init__(self, network: nn.Module, spec: WeightsSpec, dtype: torch.dtype) -> None:
-        """Make it; convolutions get `dtype`, batch norm and everything before and after stay float32."""
+    def __init__(
+        self, network: nn.Module, spec: WeightsSpec, dtype: torch.dtype, tensors: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Make it; convolutions get `dtype`, batch norm and everything before and after stay float32.
+
+        Args:
+            network: A timm module with its parameters.
+            spec: Gives bands, normalization and the factors of an embedding's parts.
+            dtype: Of the convolutions.
+            tensors: What `Parts` takes.
+        """
         super().__init__()
         self.network = network
         self.normalizer = Normalizer(spec.normalization, spec.bands)
+        self.parts = Parts(spec, tensors or {})
         self.dtype = dtype
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
@@ -56,10 +70,11 @@ class Pipeline(nn.Module):
     def forward(self, raw: Tensor, valid: Tensor) -> Tensor:
         """Embeddings float32 (B, D) of raw chips: uint16 seen as int16 (B, C, H, W), valid bool (B, H, W)."""
         # Few operations take uint16 on a GPU; the sign bit is put back after widening.
-        x = (raw.to(torch.int32) & 0xFFFF).to(torch.float32)
-        x = self.normalizer(fill_unseen(x, valid))
+        counts = (raw.to(torch.int32) & 0xFFFF).to(torch.float32)
+        x = self.normalizer(fill_unseen(counts, valid))
         x = x.to(dtype=self.dtype, memory_format=torch.channels_last)
-        return pooled_features(self.network, x)
+        embedding: Tensor = self.parts(pooled_features(self.network, x), counts, valid)
+        return embedding
 
 
 class NetworkEncoder:
@@ -78,7 +93,7 @@ class NetworkEncoder:
 
         Args:
             spec: Of the weights.
-            state: Parameters by timm's names.
+            state: Parameters by timm's names, and the tensors of `Parts`.
             device: A torch device.
             batch_size: Chips a batch, at least 2; None for what was measured best.
             compiled: Whether torch.compile is used; None: on a GPU where kernels can be built.
@@ -92,9 +107,13 @@ class NetworkEncoder:
         self.batch_size = max(2, batch_size or _BATCH.get(self.device.type, _BATCH["cuda"]))
         gpu = self.device.type == "cuda"
         network = new_network(spec.arch, len(spec.bands))
-        load_parameters(network, state)
+        own, tensors = split_parameters(state)
+        load_parameters(network, own)
+        faults = part_faults(spec, state)
+        if faults:
+            raise WeightsError("; ".join(faults), "parts that belong together", "fetch or save the weights again")
         dtype = torch.bfloat16 if gpu else torch.float32
-        pipeline = Pipeline(network, spec, dtype).eval().to(self.device)
+        pipeline = Pipeline(network, spec, dtype, tensors).eval().to(self.device)
         self._run: Callable[[Tensor, Tensor], Tensor] = pipeline.to(memory_format=torch.channels_last)
         if compiled if compiled is not None else gpu and has_compiler():
             self._run = torch.compile(pipeline, dynamic=False)

@@ -58,6 +58,10 @@ class WeightsSpec:
     """Commit of the code that trained it."""
     subsets: bool = False
     """Whether it was trained with bands left out at random, so that `narrow_weights` can leave some out."""
+    network_factor: float = 1.0
+    """By which the network's part of an embedding is multiplied (see `encoder/statistics.py`)."""
+    statistics_factor: float = 0.0
+    """The same of the spectral statistics that stand behind it; 0: there are none."""
 
 
 def computed_spec(name: str, bands: tuple[str, ...], dim: int, made_of: str, sha256: str) -> WeightsSpec:
@@ -85,10 +89,19 @@ def parameters_sha256(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def weights_sha256(spec: WeightsSpec, state: Mapping[str, Tensor]) -> str:
+    """`parameters_sha256`, over the factors of an embedding's parts too where they are not 1 and 0."""
+    factors = (spec.network_factor, spec.statistics_factor)
+    if factors == (1.0, 0.0):
+        return parameters_sha256(state)
+    return parameters_sha256({**state, "afterimage.factors": torch.tensor(factors, dtype=torch.float64)})
+
+
 def spec_to_json(spec: WeightsSpec) -> dict[str, Any]:
     """A spec as the JSON object that is kept beside the parameters."""
     side = -1 if spec.chip_size is None else spec.chip_size
     steps = [{"kind": step.kind, **{k: list(v) for k, v in step.values.items()}} for step in spec.normalization]
+    parts = {"network": spec.network_factor, "statistics": spec.statistics_factor}
     return {
         "stac_extensions": [_SCHEMA],
         "mlm:name": spec.name,
@@ -122,6 +135,7 @@ def spec_to_json(spec: WeightsSpec) -> dict[str, Any]:
         "afterimage:data": spec.data,
         "afterimage:commit": spec.commit,
         "afterimage:subsets": spec.subsets,
+        **({"afterimage:parts": parts} if parts != {"network": 1.0, "statistics": 0.0} else {}),
     }
 
 
@@ -141,6 +155,7 @@ def spec_from_json(record: Mapping[str, Any]) -> WeightsSpec:
             for s in scaling["expression"]
         )
         side = int(taken["input"]["shape"][-1])
+        parts = record.get("afterimage:parts", {})
         return WeightsSpec(
             name=str(record["mlm:name"]),
             arch=str(record["mlm:architecture"]),
@@ -155,6 +170,8 @@ def spec_from_json(record: Mapping[str, Any]) -> WeightsSpec:
             data=str(record.get("afterimage:data", "")),
             commit=str(record.get("afterimage:commit", "")),
             subsets=bool(record.get("afterimage:subsets", False)),
+            network_factor=float(parts.get("network", 1.0)),
+            statistics_factor=float(parts.get("statistics", 0.0)),
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as err:
         raise WeightsError(
@@ -178,20 +195,22 @@ def save_weights(path: Path, spec: WeightsSpec, state: Mapping[str, Tensor]) -> 
     Args:
         path: Ends in `.safetensors`.
         spec: The record; its sha256 is set from the parameters.
-        state: Parameters by timm's names.
+        state: Parameters by timm's names; besides them the tensors that `encoder/statistics.py` names.
 
     Returns:
         `path`.
 
     Raises:
-        WeightsError: The path ends otherwise, or the spec is faulty.
+        WeightsError: The path ends otherwise, or the spec or the parts of the embedding are faulty.
     """
-    faults = spec_faults(spec)
+    from .statistics import part_faults  # late: it needs this module
+
+    faults = spec_faults(spec) + part_faults(spec, state)
     if path.suffix != ".safetensors" or faults:
         found = "; ".join(faults) or f"the path {path.name}"
         raise WeightsError(found, "a sound spec and a path that ends in .safetensors", "correct it and save again")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    record = spec_to_json(spec) | {"afterimage:parameters_sha256": parameters_sha256(tensors)}
+    record = spec_to_json(spec) | {"afterimage:parameters_sha256": weights_sha256(spec, tensors)}
     path.parent.mkdir(parents=True, exist_ok=True)
     part, part_json = path.with_suffix(".safetensors.part"), path.with_suffix(".json.part")
     save_file(tensors, part, metadata={"format": "pt"})
@@ -220,8 +239,10 @@ def _read(path: Path) -> tuple[WeightsSpec, dict[str, Tensor]]:
 
 def _faults(spec: WeightsSpec, state: Mapping[str, Tensor]) -> list[str]:
     """Every fault of a spec and its parameters together."""
-    faults = spec_faults(spec)
-    found = parameters_sha256(state)
+    from .statistics import part_faults  # late: it needs this module
+
+    faults = spec_faults(spec) + part_faults(spec, state)
+    found = weights_sha256(spec, state)
     if found != spec.sha256:
         faults.append(f"the parameters have SHA-256 {found[:12]}…, the JSON says {spec.sha256[:12]}…")
     first = state.get("conv1.weight")
@@ -264,7 +285,8 @@ def narrow_weights(
     """The same network for some of its bands, as if the others were at their mean.
 
     A band at its mean is 0 after normalisation and adds nothing to the first convolution, whose weights for it are
-    simply left out.
+    simply left out. Statistics are those of the bands that are left, so their number changes too; the network's
+    features keep the mean and scale of all its bands.
 
     Args:
         spec: Of the weights.
@@ -277,6 +299,8 @@ def narrow_weights(
     Raises:
         WeightsError: The weights were not trained with bands left out, or lack one of these.
     """
+    from .statistics import statistics_dim  # late: it needs this module
+
     bands = tuple(bands)
     if bands == spec.bands:
         return spec, dict(state)
@@ -294,5 +318,6 @@ def narrow_weights(
         for step in spec.normalization
     )
     narrowed = {**state, "conv1.weight": state["conv1.weight"][:, at].contiguous()}
-    digest = parameters_sha256(narrowed)
-    return replace(spec, bands=bands, normalization=steps, sha256=digest), narrowed
+    other = replace(spec, bands=bands, normalization=steps)
+    dim = spec.dim - statistics_dim(spec) + statistics_dim(other)
+    return replace(other, dim=dim, sha256=weights_sha256(other, narrowed)), narrowed

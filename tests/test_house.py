@@ -22,7 +22,7 @@ DOORS = {
 FORBIDDEN_NAMES = {"utils", "common", "helpers", "manager", "base", "types", "io", "queue", "logging", *PACKAGES}
 
 
-PARTS = ("stac/simulation",)  # sub-packages
+PARTS = ("stac/sampling", "stac/simulation", "encoder/pretraining")  # sub-packages
 
 
 def _modules(root: Path) -> list[Path]:

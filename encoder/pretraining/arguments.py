@@ -74,8 +74,18 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
         *(("projection", int, 1), ("norm_groups", int, 1), ("clusters", int, 1), ("warmup", int, 0), ("seed", int, 0)),
     ):
         _add_number(group, name, kind, least)
-    for name in ("lr", "temperature", "ema", "sgd_momentum", "weight_decay", "geo_weight", "level_weight"):
+    for name in (
+        "lr",
+        "temperature",
+        "ema",
+        "sgd_momentum",
+        "weight_decay",
+        "geo_weight",
+        "level_weight",
+        "vector_weight",
+    ):
         _add_number(group, name, float, 0)
+    group.add_argument("--vector-labels", action="store_true", help="classes of change are known (simulated)")
     group.add_argument("--schedule", default="step", metavar="step|cosine", help="of the learning rate (step)")
     group.add_argument("--precision", default="bf16", metavar="bf16|float32", help="of convolutions (bf16)")
 

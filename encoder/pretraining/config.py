@@ -78,6 +78,10 @@ class PretrainConfig:
     level_weight: float = 0.0
     """Of a head that must tell each view's per-band mean and deviation from its embedding; 0 for none. Ours: keeps the
     spectral level, which contrast alone throws away."""
+    vector_weight: float = 0.0
+    """Of the contrast of change vectors (`losses.vector_loss`) in paired methods; 0 for none. Ours."""
+    vector_labels: bool = False
+    """Whether that contrast knows the classes of change, which simulated series tell."""
     precision: str = "bf16"
     """Of convolutions: `bf16`, or `float32` where results must agree to the last digits."""
     seed: int = 0
@@ -127,7 +131,7 @@ def config_faults(config: PretrainConfig) -> list[str]:
     faults += [
         f"{name} {getattr(config, name)} is not in 0 … 1" for name in parts if not 0 <= getattr(config, name) <= 1
     ]
-    least = ("weight_decay", "geo_weight", "level_weight", "warmup", "seed")
+    least = ("weight_decay", "geo_weight", "level_weight", "vector_weight", "warmup", "seed")
     faults += [f"{name} {getattr(config, name)} is below 0" for name in least if not getattr(config, name) >= 0]
     if config.steps is not None and config.steps < 1:
         faults.append(f"steps {config.steps} is not above 0")
@@ -135,6 +139,8 @@ def config_faults(config: PretrainConfig) -> list[str]:
         faults.append(f"a queue of {config.queue} keys cannot be filled by batches of {config.batch}")
     if config.method in PAIRED and config.batch % 2:
         faults.append(f"a batch of {config.batch} rows splits a location's two halves")
+    if config.vector_weight and config.method not in PAIRED:
+        faults.append(f"{config.method} has no pairs of halves for a vector_weight of {config.vector_weight}")
     if config.norm_groups > 0 and config.batch % config.norm_groups:
         faults.append(f"a batch of {config.batch} rows has no {config.norm_groups} equal norm groups")
     return faults

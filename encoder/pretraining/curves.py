@@ -223,7 +223,7 @@ class ProgressLine:
 def curve_columns(subspaces: int) -> tuple[str, ...]:
     """Columns of curves.csv for a method of so many subspaces: one loss each beside their sum."""
     losses = tuple(f"loss_{i}" for i in range(subspaces)) if subspaces > 1 else ()
-    figures = ("level", "change", "ratio_auroc", "ratio_ap", "long_auroc", "precision", "recall")
+    figures = ("level", "vector", "change", "ratio_auroc", "ratio_ap", "long_auroc", "precision", "recall")
     return ("step", "epoch", "loss", *losses, "lr", *figures, *TIMED)
 
 

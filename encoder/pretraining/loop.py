@@ -109,7 +109,7 @@ class Trainer:
             for branch in (self.model.query, self.model.key)
         }
         self.step = 0
-        self._sums = torch.zeros(config.subspaces + 2, dtype=torch.float64, device=self.device)
+        self._sums = torch.zeros(config.subspaces + 3, dtype=torch.float64, device=self.device)
         self._take_up()
         self.curves: Curves | None = None
         if self.ranks.lead:
@@ -165,6 +165,8 @@ class Trainer:
         loss = outcome.losses.sum()
         if outcome.level is not None:
             loss = loss + self.config.level_weight * outcome.level
+        if outcome.vector is not None:
+            loss = loss + self.config.vector_weight * outcome.vector
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.ranks.average_gradients(self.model.trained())
@@ -174,8 +176,8 @@ class Trainer:
         if outcome.distances is not None:
             self.memory.update(batch.item, outcome.distances)
         self.step += 1
-        level = torch.zeros_like(loss) if outcome.level is None else outcome.level
-        told = [*outcome.losses.detach(), level.detach(), torch.ones_like(loss)]
+        extra = [torch.zeros_like(loss) if part is None else part.detach() for part in (outcome.level, outcome.vector)]
+        told = [*outcome.losses.detach(), *extra, torch.ones_like(loss)]
         self._sums += torch.stack(told).double()
 
     def _look(self, batch: Batch) -> Looks:
@@ -209,7 +211,16 @@ class Trainer:
             rows=self.rows,
             item=batch.item.to(self.device),
             cluster=self.cluster[batch.location[rows]].to(self.device),
+            kind=self._kind(batch),
         )
+
+    def _kind(self, batch: Batch) -> Tensor | None:
+        """Classes of the rows' changes where they may be known; -1 too where none lies between the halves."""
+        kind, changed = self.series.kind, self.series.changed
+        if not self.config.vector_labels or kind is None or changed is None:
+            return None
+        told = torch.where(changed > CHANGED, kind, -1)
+        return told[batch.location].to(self.device, non_blocking=True)
 
     def _draw_kept(self, view: int) -> Tensor:
         """Bands that rows keep, bool (B, C): the same in all of a location's views, lest these measure what lacks."""
@@ -239,7 +250,7 @@ class Trainer:
     def _log(self) -> None:
         """A point of the curves, means since the last one; and the line of progress when it is due."""
         told = (self._sums / self._sums[-1].clamp_min(1)).tolist()
-        losses, level = told[: self.config.subspaces], told[-2]
+        losses, (level, vector) = told[: self.config.subspaces], told[-3:-1]
         self._sums.zero_()
         if not all(map(math.isfinite, losses)):
             raise DataError(
@@ -257,6 +268,7 @@ class Trainer:
             "epoch": self.step // self.plan.steps,
             "loss": sum(losses),
             "level": level if self.config.level_weight else None,
+            "vector": vector if self.config.vector_weight else None,
             "lr": self.optimizer.param_groups[0]["lr"],
             "change": change,
             "seconds": now - then,

@@ -198,6 +198,46 @@ def simclr_caco_loss(
     return torch.stack(losses)
 
 
+def vector_loss(
+    queries: Tensor,
+    keys: Tensor,
+    change: Tensor,
+    kind: Tensor | None = None,
+    *,
+    temperature: float = TEMPERATURE,
+    first: int = 0,
+) -> Tensor:
+    """Contrast of change vectors, which are what is searched for; a scalar. Ours, beside a method's own loss.
+
+    A location's change vector seen on two dates must be like that seen on two others, and unlike those of other
+    locations. Only locations that count as changed ask; where nothing changed the vector is season and noise, which is
+    a good negative and no positive. With classes known, all vectors of the class are positives (supervised contrast,
+    Khosla et al., NeurIPS 2020, eq. 2).
+
+    Args:
+        queries: (b, D) embeddings of the query network, older and recent halves in turn, not scaled.
+        keys: (B, D) embeddings of the same rows on other dates, likewise.
+        change: bool (B,), whether a row's location counts as changed; either half is enough.
+        kind: int64 (B,), class of a location's change, -1 for none; None where not known.
+        temperature: Of the softmax.
+        first: Global number of the first query, even.
+    """
+    asked = functional.normalize(queries[1::2] - queries[0::2], dim=1)
+    held = functional.normalize(keys[1::2] - keys[0::2], dim=1)
+    here = slice(first // 2, first // 2 + len(asked))
+    own = torch.arange(here.start, here.stop, device=queries.device)
+    asks = (change[0::2] | change[1::2])[here].to(queries.dtype)
+    positive = torch.zeros((len(asked), len(held)), dtype=queries.dtype, device=queries.device)
+    positive.scatter_(1, own[:, None], 1.0)
+    if kind is not None:
+        same = (kind[0::2][here][:, None] == kind[None, 0::2]) & (kind[0::2][here] >= 0)[:, None]
+        positive = torch.maximum(positive, same.to(positive.dtype))
+    logits = asked @ held.T / temperature
+    told = logits - logits.logsumexp(dim=1, keepdim=True)
+    each = -(told * positive).sum(dim=1) / positive.sum(dim=1)
+    return (each * asks).sum() / asks.sum().clamp_min(1.0)
+
+
 def _info_nce(logits: Tensor, temperature: float) -> Tensor:
     """Mean cross-entropy with the first column as the answer."""
     scaled = logits / temperature

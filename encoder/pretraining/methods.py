@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .config import PretrainConfig
-from .losses import caco_loss, gssl_loss, moco_loss, seco_loss, simclr_caco_loss, teco_loss
+from .losses import caco_loss, gssl_loss, moco_loss, seco_loss, simclr_caco_loss, teco_loss, vector_loss
 from .memory import ChangeMemory, change_distances
 from .model import Model, level_targets
 from .ranks import Ranks
@@ -54,6 +54,8 @@ class Looks:
     """int64 (B,), items of the whole batch."""
     cluster: Tensor
     """int64 (b,), geographic clusters of this process's rows."""
+    kind: Tensor | None
+    """int64 (B,), class of each row's change, -1 for none; None where it is not to be known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,8 @@ class Outcome:
     """float32 (M,), the method's own parts, whose sum is trained on."""
     level: Tensor | None
     """Scalar; None without that head."""
+    vector: Tensor | None
+    """Scalar; None without contrast of change vectors."""
     distances: tuple[Tensor, Tensor, Tensor] | None
     """Long, short, ratio (B,) of the whole batch; None in methods without pairs."""
     own: Tensor | None
@@ -97,13 +101,14 @@ def method_step(context: Context, looks: Looks) -> Outcome:
     context.model.follow(context.config.ema)
     features, projections = context.encode(context.model.query, looks.query)
     queries = functional.normalize(projections, dim=2)
-    keys, estimate = _encode_keys(context, looks)
+    keys, estimate, embedded = _encode_keys(context, looks)
     distances = None
     if estimate is not None:
         distances = change_distances(estimate, keys[SEASON, SEASON], squared=context.config.ratio == "squared")
     losses = _contrast(context, looks, queries, keys, projections[0])
     own = torch.stack([keys[i, i] for i in range(len(keys))])
-    return Outcome(losses, _level_loss(context.model, features, looks.query), distances, own)
+    vector = _vector_loss(context, looks, features, embedded)
+    return Outcome(losses, _level_loss(context.model, features, looks.query), vector, distances, own)
 
 
 def _contrast(context: Context, looks: Looks, queries: Tensor, keys: Tensor, raw: Tensor) -> Tensor:
@@ -135,17 +140,32 @@ def _contrast(context: Context, looks: Looks, queries: Tensor, keys: Tensor, raw
 
 
 @torch.no_grad()
-def _encode_keys(context: Context, looks: Looks) -> tuple[Tensor, Tensor | None]:
-    """Keys (S, V, B, E) of the whole batch, in the rows' order, and the query's view as the key network sees it (B, E).
+def _encode_keys(context: Context, looks: Looks) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Keys (S, V, B, E) of the whole batch, in the rows' order; what change is estimated from; what vectors are.
 
-    CACo's code encodes the query's and key 1's views once more for its change estimate; key 1 comes out the same.
+    CACo's code encodes the query's and key 1's views once more for its change estimate; key 1 comes out the same, so
+    only the query's is encoded here: (B, E). The third are embeddings (B, D) of key 1, or of the only key.
     """
-    parts = [functional.normalize(context.encode(context.model.key, view)[1], dim=2) for view in looks.keys]
-    keys = torch.stack(parts, dim=1)  # (S, V, b, E)
+    encoded = [context.encode(context.model.key, view) for view in looks.keys]
+    keys = torch.stack([functional.normalize(part, dim=2) for _, part in encoded], dim=1)  # (S, V, b, E)
+    keys = context.ranks.gather(keys, dim=2)[:, :, looks.back]
+    embedded = encoded[min(SEASON, len(encoded) - 1)][0]
+    if context.config.vector_weight:
+        embedded = context.ranks.gather(embedded, dim=0)[looks.back]
     if looks.estimate is None:
-        return context.ranks.gather(keys, dim=2)[:, :, looks.back], None
+        return keys, None, embedded
     seen = functional.normalize(context.encode(context.model.key, looks.estimate)[1][SEASON], dim=1)
-    return context.ranks.gather(keys, dim=2)[:, :, looks.back], context.ranks.gather(seen, dim=0)[looks.back]
+    return keys, context.ranks.gather(seen, dim=0)[looks.back], embedded
+
+
+def _vector_loss(context: Context, looks: Looks, features: Tensor, embedded: Tensor) -> Tensor | None:
+    """Contrast of change vectors: the query's dates against key 1's."""
+    if not context.config.vector_weight:
+        return None
+    change = context.memory.change(looks.item) if looks.kind is None else looks.kind >= 0
+    return vector_loss(
+        features, embedded, change, looks.kind, temperature=context.config.temperature, first=looks.rows.start
+    )
 
 
 def _simclr_step(context: Context, looks: Looks) -> Outcome:
@@ -153,8 +173,12 @@ def _simclr_step(context: Context, looks: Looks) -> Outcome:
     config, memory = context.config, context.memory
     features, own = context.encode(context.model.query, looks.query)
     queries = functional.normalize(own, dim=2)
-    parts = [functional.normalize(context.encode(context.model.query, view)[1], dim=2) for view in looks.keys]
+    encoded = [context.encode(context.model.query, view) for view in looks.keys]
+    parts = [functional.normalize(part, dim=2) for _, part in encoded]
     keys = context.ranks.gather_trained(torch.stack(parts, dim=1), dim=2)[:, :, looks.back]
+    embedded = encoded[SEASON][0]
+    if config.vector_weight:
+        embedded = context.ranks.gather_trained(embedded, dim=0)[looks.back]
     with torch.no_grad():
         seen = context.ranks.gather(queries[SEASON].detach(), dim=0)
         distances = change_distances(seen, keys[SEASON, SEASON].detach(), squared=config.ratio == "squared")
@@ -166,7 +190,8 @@ def _simclr_step(context: Context, looks: Looks) -> Outcome:
         gate=config.gate,
         first=looks.rows.start,
     )
-    return Outcome(losses, _level_loss(context.model, features, looks.query), distances, None)
+    vector = _vector_loss(context, looks, features, embedded)
+    return Outcome(losses, _level_loss(context.model, features, looks.query), vector, distances, None)
 
 
 def _level_loss(model: Model, features: Tensor, views: Tensor) -> Tensor | None:

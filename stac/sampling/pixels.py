@@ -25,7 +25,8 @@ CLOUD_SCL = (8, 9, 10)
 """Classes of cloud: medium and high probability, thin cirrus, which are what SeCo's QA60 bits tell. Snow is left in:
 it is a season."""
 
-_GONE = re.compile(r"\b(?:404|410)\b|does not exist")
+# As GDAL words it, see `stac.raster`.
+_GONE = re.compile(r"HTTP (?:response code|error code)\s*:?\s*(?:404|410)\b|does not exist", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,385 @@
+"""Measure pre-training: views a second of our loop, of the networks alone, and of a loader that goes one by one.
+
+    python bench/pretrain.py                                       # CACo, true colour: a GPU if there is one, else CPU
+    python bench/pretrain.py --bands all --views spectral --queue 4096 --profile --json pretrain.json
+
+`ours` is `Trainer.train_step` on series that lie on the device. `ceiling` is what no loop can beat: the same passes of
+the same networks over views that are there already (query forward and backward, optimizer, as many keys without
+gradients, the change estimate's among them), without data, augmentation, loss, queue or memory. `original` works as
+CACo's code does: images one by one through Pillow and torchvision in a DataLoader with a worker a core, default
+collate, then our step in float32, eager, contiguous, with its second pass of key 1; but images lie in memory, where
+CACo's code reads them from disk. Spectral views of true colour have no original.
+
+A view is an image that the method's definition sends through a network: four a row in CACo (the query and three keys),
+whatever is computed beside. The three take turns, for machines are noisy; told are median, least and greatest over the
+rounds, and of the ratios within each round. An epoch's end (mixture, checkpoint) is left out. Prints one JSON object.
+The images are noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from inputs import write_json
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from views import bands_one_by_one, new_images, published_one_by_one
+
+from encoder.device import has_compiler, norm_device
+from encoder.networks import DIMS
+from encoder.normalization import CACO, Normalizer, Step, default_steps
+from encoder.pretraining import methods
+from encoder.pretraining.arguments import TEN_BANDS
+from encoder.pretraining.batches import Batch, Plan
+from encoder.pretraining.config import METHODS, PretrainConfig
+from encoder.pretraining.loop import RunOptions, Trainer
+from encoder.pretraining.methods import VIEWS, Looks
+from encoder.pretraining.model import Model
+from encoder.pretraining.views import KINDS, Views, new_config
+from index.figures import read_commit
+from stac.bands import RGB
+from stac.cli import check_output, number, parse_args
+from stac.errors import exit_code
+
+BYTES = 1 << 29
+"""That the series take, about."""
+
+DATES = 10
+
+PARTS = ("plan", "take", "views", "query", "keys", "loss", "backward", "optimizer", "follow", "remember", "rest")
+"""Of a step: drawing of chance, reading, augmentation, forward passes of the query's and the key's network, forward
+pass of the loss, backward pass of both, SGD, the key network's move, queue and memory."""
+
+
+class NoiseSeries:
+    """Series of noise with the contrast of land, on the device, as `DrawnSeries` keeps them."""
+
+    ahead, full = False, 10000.0
+    changed = kind = None
+
+    def __init__(self, config: PretrainConfig, side: int, device: torch.device) -> None:
+        self.bands, self.side, self.device = config.bands, side, device
+        self.count = max(config.batch, min(2000, BYTES // (2 * DATES * len(self.bands) * side**2)))
+        pool = new_images(200, len(self.bands), side, self.full).to(device)
+        some = torch.arange(self.count * DATES, device=device) % len(pool)
+        self.images = pool[some].view(self.count, DATES, *pool.shape[1:])
+        self.half = (torch.arange(DATES) >= DATES // 2).long().repeat(self.count, 1)
+        self.days = torch.arange(DATES).repeat(self.count, 1) * 84
+        self.lonlat = torch.stack([torch.linspace(-170, 170, self.count), torch.linspace(-60, 60, self.count)], 1)
+
+    def take(self, location: Tensor, date: Tensor) -> Tensor:
+        """As `DrawnSeries.take`."""
+        where = location.to(self.device, non_blocking=True), date.to(self.device, non_blocking=True)
+        return self.images[where[0][:, None], where[1]]
+
+
+def steps_of(bands: tuple[str, ...]) -> Sequence[Step]:
+    """Normalization of some bands, as `encoder.pretrain` chooses it."""
+    return CACO if bands == RGB else default_steps(bands)
+
+
+def new_trainer(
+    kind: type[Trainer], config: PretrainConfig, series: NoiseSeries, folder: Path, compiled: bool
+) -> Trainer:
+    """A trainer as `encoder.pretrain` makes it."""
+    view = new_config(config.views, series.side, config.crop)
+    views = Views(view, steps_of(config.bands), config.bands, series.full, series.device)
+    return kind(config, series, views, RunOptions(folder, compiled=compiled))
+
+
+class Ceiling:
+    """The networks' passes of one step, and nothing else."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        """Take a trainer's networks, as they are compiled, and views; its weights stay as they are."""
+        self._trainer, self._looks = trainer, trainer._look(trainer.plan.batch(0))
+        config, parameters = trainer.config, trainer.model.query.parameters()
+        self._optimizer = torch.optim.SGD(
+            parameters, lr=0.0, momentum=config.sgd_momentum, weight_decay=config.weight_decay
+        )
+
+    def step(self) -> None:
+        """Once there and back."""
+        model, looks, encode = self._trainer.model, self._looks, self._trainer._encode
+        trained = [looks.query]
+        if self._trainer.config.has_queue:
+            with torch.no_grad():
+                for view in (*looks.keys, *([] if looks.estimate is None else [looks.estimate])):
+                    encode(model.key, view)
+        else:
+            trained += looks.keys
+        total = torch.stack([encode(model.query, view)[1].sum() for view in trained]).sum()
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+
+
+class OneByOne:
+    """Rows made one by one, as CACo's datasets/seco_dataset.py; other bands by torchvision on tensors."""
+
+    def __init__(self, images: Tensor, config: PretrainConfig) -> None:
+        """Take images (N, T, C, S, S) of reflectance × 10,000 in the CPU's memory."""
+        steps = steps_of(config.bands)
+        self._images, self._seen = images, VIEWS[config.method]
+        published = config.views == "published"
+        box = transforms.RandomResizedCrop(config.crop, scale=(0.2 if published else 0.5, 1.0), antialias=True)
+        if published and config.bands == RGB:
+            self._images = images.div(10_000 / 255).clamp_(0, 255).to(torch.uint8)
+            self._augmented, stretch = published_one_by_one(config.crop), Normalizer(CACO[1:2], RGB)
+            end = [box, transforms.ToTensor(), transforms.Normalize(**CACO[-1].values)]
+            pillow = transforms.Compose([transforms.ToPILImage(), *end])
+            self._plain: Callable[[Tensor], Tensor] = lambda raw: pillow(stretch(raw[None].float())[0].byte())
+        else:
+            self._augmented, normalizer = (
+                bands_one_by_one(config.views, config.crop, steps),
+                Normalizer(steps, TEN_BANDS),
+            )
+            self._plain = lambda raw: normalizer(box(raw.float())[None])[0]
+
+    def __getitem__(self, where: tuple[int, tuple[int, ...]]) -> list[Tensor]:
+        """Views of a row, by its location and dates."""
+        opened = [self._images[where[0], where[1][date]] for date, _ in self._seen]
+        both = zip(opened, self._seen, strict=True)
+        return [self._augmented(raw) if augment else self._plain(raw) for raw, (_, augment) in both]
+
+
+class Original(Trainer):
+    """Our step in float32, eager, on what a loader gives, which follows the plan."""
+
+    def load(self, workers: int) -> None:
+        """Begin to load."""
+        images: Tensor = self.series.images.cpu()  # type: ignore[attr-defined]
+        for branch in (self.model.query, self.model.key):
+            branch.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        loader: Any = DataLoader(
+            OneByOne(images, self.config),  # type: ignore[arg-type]
+            batch_sampler=places(Plan(self.config, self.series.half)),  # type: ignore[arg-type]
+            num_workers=workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        self._batches = iter(loader)
+
+    def _look(self, batch: Batch) -> Looks:
+        query, *keys = [view.to(self.device, non_blocking=True) for view in next(self._batches)]
+        paired = self.config.method in {"caco", "teco"}
+        if paired:  # as CACo's code, once more for its estimate; the query's extra pass is in our step too
+            with torch.no_grad():
+                self._encode(self.model.key, keys[1])
+        order = torch.arange(len(query), device=self.device)
+        item, cluster = batch.item.to(self.device), self.cluster[batch.location].to(self.device)
+        return Looks(query, tuple(keys), query if paired else None, order, self.rows, item, cluster)
+
+
+def places(plan: Plan) -> Iterator[list[tuple[int, tuple[int, ...]]]]:
+    """Locations and dates of each row, batch after batch, without end."""
+    for step in range(sys.maxsize):
+        batch = plan.batch(step)
+        yield list(zip(batch.location.tolist(), map(tuple, batch.dates.tolist()), strict=True))
+
+
+def per_second(step: Callable[[], None], seconds: float, wait: Callable[[], None], warm: int = 1) -> float:
+    """Steps a second over some seconds; the device is waited for every ten steps, as the loop's log does."""
+    for _ in range(warm):
+        step()
+    wait()
+    count, start = 0, time.perf_counter()
+    while not count or time.perf_counter() - start < seconds:
+        step()
+        count += 1
+        if count % 10 == 0:
+            wait()
+    wait()
+    return count / (time.perf_counter() - start)
+
+
+class Clock:
+    """Seconds by part; a part within another counts for itself alone. The device is waited for at each change."""
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self._wait, self._within, self._last = wait, ["rest"], time.perf_counter()
+
+    def turn(self) -> None:
+        """Count what has passed for the part that runs."""
+        self._wait()
+        now = time.perf_counter()
+        self.seconds[self._within[-1]] += now - self._last
+        self._last = now
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count what runs inside for a part."""
+        self.turn()
+        self._within.append(name)
+        yield
+        self.turn()
+        self._within.pop()
+
+    def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that is counted for a part."""
+
+        def run(*args: Any, **given: Any) -> Any:
+            with self.part(name):
+                return call(*args, **given)
+
+        return run
+
+
+def profile(trainer: Trainer, seconds: float, wait: Callable[[], None]) -> dict[str, float]:
+    """Milliseconds of a step, waits included, and its parts in per cent."""
+    clock, model, encode = Clock(wait), trainer.model, trainer._encode
+    places: tuple[tuple[Any, str, str], ...] = (
+        *((trainer, "_look", "plan"), (trainer.plan, "batch", "plan"), (trainer.series, "take", "take")),
+        *((Views, "__call__", "views"), (methods, "_contrast", "loss"), (Tensor, "backward", "backward")),
+        *((trainer.optimizer, "step", "optimizer"), (Model, "follow", "follow")),
+        *((model.queue, "push", "remember"), (trainer.memory, "update", "remember")),
+    )
+
+    def counted(branch: nn.Module, views: Tensor) -> tuple[Tensor, Tensor]:
+        with clock.part("query" if branch is model.query else "keys"):
+            return encode(branch, views)
+
+    with ExitStack() as stack:
+        for owner, name, part in places:
+            stack.enter_context(mock.patch.object(owner, name, clock.around(part, getattr(owner, name))))
+        stack.enter_context(mock.patch.object(trainer, "_encode", counted))
+        trainer.train_step()
+        clock.turn()
+        clock.seconds = dict.fromkeys(PARTS, 0.0)
+        steps = 1 / per_second(trainer.train_step, seconds, wait, warm=0)
+        clock.turn()
+    total = sum(clock.seconds.values())
+    return {"step_ms": round(1e3 * steps, 1)} | {name: round(100 * s / total, 1) for name, s in clock.seconds.items()}
+
+
+def summary(values: Sequence[float], digits: int) -> dict[str, float]:
+    """Median, least and greatest."""
+    found = {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
+    return {name: round(value, digits) for name, value in found.items()}
+
+
+def peak_mib(device: torch.device) -> float:
+    """Most that tensors took on a GPU, or that the process took, MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return int(Path("/proc/self/status").read_text(encoding="utf-8").split("VmHWM:")[1].split()[0]) / 1024
+
+
+def measure(config: PretrainConfig, series: NoiseSeries, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """All figures of one setting."""
+    device, before = series.device, peak_mib(series.device)
+    wait = (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
+    trainer = new_trainer(Trainer, config, series, folder / "ours", args.compiled)
+    first = 1 / per_second(trainer.train_step, 0, wait, warm=0)
+    trainer.train_step()
+    peak = peak_mib(device)
+    steps = {"ours": (trainer.train_step, 1), "ceiling": (Ceiling(trainer).step, 1)}
+    if config.bands != RGB or config.views == "published":
+        plain = replace(config, precision="float32")
+        original = new_trainer(Original, plain, series, folder / "original", compiled=False)
+        assert isinstance(original, Original)
+        original.load(args.workers)
+        steps["original"] = original.train_step, 1 + 2 * args.workers  # what lay ready is used up
+    views = config.batch * len(VIEWS[config.method])
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(args.rounds):
+        for name, (step, warm) in steps.items():
+            found[name].append(views * per_second(step, args.seconds, wait, warm))
+    result: dict[str, Any] = {f"{name}_views_s": summary(rates, 1) for name, rates in found.items()}
+    for name in list(found)[1:]:
+        ratios = [ours / other for ours, other in zip(found["ours"], found[name], strict=True)]
+        result[f"ours_to_{name}"] = summary(ratios, 3)
+    result |= {"first_step_s": round(first, 2), "memory_mib": round(peak - before), "series_mib": BYTES >> 20}
+    if args.profile:
+        result["step"] = profile(trainer, args.seconds, wait)
+    return result
+
+
+def measure_here(args: argparse.Namespace) -> dict[str, Any]:
+    """Figures of one setting, with their context."""
+    device = torch.device(norm_device(args.device))
+    cuda = device.type == "cuda"
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    if args.compiled is None:
+        args.compiled = cuda and has_compiler()
+    names = ("method", "arch", "views", "precision", "crop", "queue")
+    config = PretrainConfig(
+        **{name: getattr(args, name) for name in names},
+        bands=RGB if args.bands == "rgb" else TEN_BANDS,
+        batch=args.batch or (256 if cuda else 64),
+    )
+    series = NoiseSeries(config, args.side or config.crop, device)
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(config, series, Path(folder), args)
+    context = {
+        "commit": read_commit(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "device": torch.cuda.get_device_name(device) if cuda else "CPU",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    told = {name: getattr(config, name) for name in (*names, "batch", "bands")}
+    return context | told | {"side": series.side, "compiled": args.compiled, "workers": args.workers} | figures
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python bench/pretrain.py", description=__doc__, formatter_class=raw)
+    add = parser.add_argument
+    add("--method", default="caco", choices=METHODS)
+    add("--arch", default="resnet18", choices=tuple(DIMS))
+    add("--bands", default="rgb", choices=("rgb", "all"), help="true colour (default), or ten bands")
+    add("--views", default="published", choices=KINDS)
+    add("--precision", default="bf16", choices=("bf16", "float32"), help="of ours and the ceiling (bf16)")
+    add("--device", default="auto")
+    add("--compile", action=argparse.BooleanOptionalAction, dest="compiled", help="default: on a GPU")
+    add("--profile", action="store_true", help="also where a step's time goes")
+    numbers = {"crop": 64, "side": None, "batch": None, "queue": 16384, "rounds": 5, "threads": None}
+    words = {"side": "of the images (the crop's)", "batch": "rows (64 on a CPU, 256 on a GPU)", "threads": "on the CPU"}
+    for name, default in numbers.items():
+        kind = number(f"--{name}", int, "a whole number from 1", lambda value: value >= 1)
+        add(f"--{name}", type=kind, default=default, metavar="N", help=words.get(name, f"default: {default}"))
+    workers = number("--workers", int, "a whole number from 0", lambda value: value >= 0)
+    add("--workers", type=workers, default=os.cpu_count(), metavar="N", help="of the original (as many as cores)")
+    seconds = number("--seconds", float, "seconds above 0, at most 3600", lambda value: 0 < value <= 3600)
+    add("--seconds", type=seconds, default=8.0, metavar="S", help="of each measurement, in each round (8)")
+    add("--json", type=Path, metavar="FILE")
+    return parser
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Check the arguments, measure, print and write."""
+    args = parse_args(_parser(), argv)
+    if args.json is not None:
+        check_output(args.json, "--json")
+    result = measure_here(args)
+    print(json.dumps(result, indent=1))
+    write_json(args.json, result)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return exit_code(lambda: _run(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
