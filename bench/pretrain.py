@@ -12,14 +12,16 @@ CACo's code reads them from disk. Spectral views of true colour have no original
 
 A view is an image that the method's definition sends through a network: four a row in CACo (the query and three keys),
 whatever is computed beside. The three take turns, for machines are noisy; told are median, least and greatest over the
-rounds, and of the ratios within each round. An epoch's end (mixture, checkpoint) is left out. Prints one JSON object.
-The images are noise.
+rounds, and of the ratios within each round. On a CPU also by processor seconds (`cpu`: all threads and workers), on
+which other work on the machine tells less. `first_step_s` is apart: on a GPU it compiles. `memory_mib` is what our loop
+takes beside the series. An epoch's end (mixture, checkpoint) is left out. Prints one JSON object. The images are noise.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import statistics
@@ -30,7 +32,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import torch
@@ -45,10 +47,10 @@ from encoder.networks import DIMS
 from encoder.normalization import CACO, Normalizer, Step, default_steps
 from encoder.pretraining import methods
 from encoder.pretraining.arguments import TEN_BANDS
-from encoder.pretraining.batches import Batch, Plan
+from encoder.pretraining.batches import Plan
 from encoder.pretraining.config import METHODS, PretrainConfig
 from encoder.pretraining.loop import RunOptions, Trainer
-from encoder.pretraining.methods import VIEWS, Looks
+from encoder.pretraining.methods import VIEWS
 from encoder.pretraining.model import Model
 from encoder.pretraining.views import KINDS, Views, new_config
 from index.figures import read_commit
@@ -70,7 +72,8 @@ class NoiseSeries:
     """Series of noise with the contrast of land, on the device, as `DrawnSeries` keeps them."""
 
     ahead, full = False, 10000.0
-    changed = kind = None
+    changed: Tensor | None = None
+    kind: Tensor | None = None
 
     def __init__(self, config: PretrainConfig, side: int, device: torch.device) -> None:
         self.bands, self.side, self.device = config.bands, side, device
@@ -91,15 +94,6 @@ class NoiseSeries:
 def steps_of(bands: tuple[str, ...]) -> Sequence[Step]:
     """Normalization of some bands, as `encoder.pretrain` chooses it."""
     return CACO if bands == RGB else default_steps(bands)
-
-
-def new_trainer(
-    kind: type[Trainer], config: PretrainConfig, series: NoiseSeries, folder: Path, compiled: bool
-) -> Trainer:
-    """A trainer as `encoder.pretrain` makes it."""
-    view = new_config(config.views, series.side, config.crop)
-    views = Views(view, steps_of(config.bands), config.bands, series.full, series.device)
-    return kind(config, series, views, RunOptions(folder, compiled=compiled))
 
 
 class Ceiling:
@@ -158,31 +152,44 @@ class OneByOne:
         return [self._augmented(raw) if augment else self._plain(raw) for raw, (_, augment) in both]
 
 
-class Original(Trainer):
-    """Our step in float32, eager, on what a loader gives, which follows the plan."""
+class Loaded(NoiseSeries):
+    """What a loader makes, in place of reading and of views: the loop asks for both and gets the loader's tensors."""
 
-    def load(self, workers: int) -> None:
-        """Begin to load."""
-        images: Tensor = self.series.images.cpu()  # type: ignore[attr-defined]
-        for branch in (self.model.query, self.model.key):
-            branch.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    def __init__(self, series: NoiseSeries, config: PretrainConfig, workers: int) -> None:
+        vars(self).update(vars(series))
         loader: Any = DataLoader(
-            OneByOne(images, self.config),  # type: ignore[arg-type]
-            batch_sampler=places(Plan(self.config, self.series.half)),  # type: ignore[arg-type]
+            OneByOne(series.images.cpu(), config),  # type: ignore[arg-type]
+            batch_sampler=places(Plan(config, series.half)),
             num_workers=workers,
             pin_memory=self.device.type == "cuda",
         )
         self._batches = iter(loader)
+        self.last: list[Tensor] = []
 
-    def _look(self, batch: Batch) -> Looks:
-        query, *keys = [view.to(self.device, non_blocking=True) for view in next(self._batches)]
-        paired = self.config.method in {"caco", "teco"}
-        if paired:  # as CACo's code, once more for its estimate; the query's extra pass is in our step too
+    def take(self, location: Tensor, date: Tensor) -> Tensor:
+        """The next batch, which follows the plan; what comes back only has a place for each row and date."""
+        self.last = [view.to(self.device, non_blocking=True) for view in next(self._batches)]
+        self._views = iter(self.last)
+        return torch.empty(date.shape)
+
+    def draw(self, rows: int, generator: torch.Generator) -> Tensor:
+        """Nothing: each worker draws for itself."""
+        return torch.empty(rows)
+
+    def __call__(self, raw: Tensor, draw: Tensor, augment: bool) -> Tensor:
+        """The next view, in the method's order."""
+        return next(self._views)
+
+
+class Original(Trainer):
+    """Our step, and CACo's second pass of key 1 for its estimate; the query's second pass is in our step too."""
+
+    def train_step(self) -> None:
+        """One step."""
+        super().train_step()
+        if self.config.method in {"caco", "teco"}:
             with torch.no_grad():
-                self._encode(self.model.key, keys[1])
-        order = torch.arange(len(query), device=self.device)
-        item, cluster = batch.item.to(self.device), self.cluster[batch.location].to(self.device)
-        return Looks(query, tuple(keys), query if paired else None, order, self.rows, item, cluster)
+                self._encode(self.model.key, self.series.last[2])  # type: ignore[attr-defined]
 
 
 def places(plan: Plan) -> Iterator[list[tuple[int, tuple[int, ...]]]]:
@@ -192,19 +199,40 @@ def places(plan: Plan) -> Iterator[list[tuple[int, tuple[int, ...]]]]:
         yield list(zip(batch.location.tolist(), map(tuple, batch.dates.tolist()), strict=True))
 
 
-def per_second(step: Callable[[], None], seconds: float, wait: Callable[[], None], warm: int = 1) -> float:
-    """Steps a second over some seconds; the device is waited for every ten steps, as the loop's log does."""
+def loaders_s() -> float:
+    """Processor seconds of the loader's workers that live."""
+    places = [Path(f"/proc/{worker.pid}/stat") for worker in multiprocessing.active_children()]
+    fields = [place.read_text(encoding="utf-8").rpartition(")")[2].split() for place in places]
+    return sum(int(field[11]) + int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def settle() -> None:
+    """Wait until workers have made all that they make ahead, lest they slow down what is measured next."""
+    before = loaders_s()
+    while True:
+        time.sleep(0.2 if before else 0.0)
+        now = loaders_s()
+        if now - before < 0.02:
+            return
+        before = now
+
+
+def per_second(
+    step: Callable[[], None], seconds: float, wait: Callable[[], None], warm: int = 1
+) -> tuple[float, float]:
+    """Steps a second over some seconds, and a processor's second; it waits every ten steps, as the loop's log does."""
     for _ in range(warm):
         step()
     wait()
-    count, start = 0, time.perf_counter()
+    count, start, spent = 0, time.perf_counter(), time.process_time() + loaders_s()
     while not count or time.perf_counter() - start < seconds:
         step()
         count += 1
         if count % 10 == 0:
             wait()
     wait()
-    return count / (time.perf_counter() - start)
+    spent = time.process_time() + loaders_s() - spent
+    return count / (time.perf_counter() - start), count / max(spent, 1e-9)
 
 
 class Clock:
@@ -243,7 +271,7 @@ class Clock:
 def profile(trainer: Trainer, seconds: float, wait: Callable[[], None]) -> dict[str, float]:
     """Milliseconds of a step, waits included, and its parts in per cent."""
     clock, model, encode = Clock(wait), trainer.model, trainer._encode
-    places: tuple[tuple[Any, str, str], ...] = (
+    calls: tuple[tuple[Any, str, str], ...] = (
         *((trainer, "_look", "plan"), (trainer.plan, "batch", "plan"), (trainer.series, "take", "take")),
         *((Views, "__call__", "views"), (methods, "_contrast", "loss"), (Tensor, "backward", "backward")),
         *((trainer.optimizer, "step", "optimizer"), (Model, "follow", "follow")),
@@ -255,16 +283,16 @@ def profile(trainer: Trainer, seconds: float, wait: Callable[[], None]) -> dict[
             return encode(branch, views)
 
     with ExitStack() as stack:
-        for owner, name, part in places:
+        for owner, name, part in calls:
             stack.enter_context(mock.patch.object(owner, name, clock.around(part, getattr(owner, name))))
         stack.enter_context(mock.patch.object(trainer, "_encode", counted))
         trainer.train_step()
         clock.turn()
         clock.seconds = dict.fromkeys(PARTS, 0.0)
-        steps = 1 / per_second(trainer.train_step, seconds, wait, warm=0)
+        whole = 1 / per_second(trainer.train_step, seconds, wait, warm=0)[0]
         clock.turn()
     total = sum(clock.seconds.values())
-    return {"step_ms": round(1e3 * steps, 1)} | {name: round(100 * s / total, 1) for name, s in clock.seconds.items()}
+    return {"step_ms": round(1e3 * whole, 1)} | {name: round(100 * s / total, 1) for name, s in clock.seconds.items()}
 
 
 def summary(values: Sequence[float], digits: int) -> dict[str, float]:
@@ -284,27 +312,34 @@ def measure(config: PretrainConfig, series: NoiseSeries, folder: Path, args: arg
     """All figures of one setting."""
     device, before = series.device, peak_mib(series.device)
     wait = (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
-    trainer = new_trainer(Trainer, config, series, folder / "ours", args.compiled)
-    first = 1 / per_second(trainer.train_step, 0, wait, warm=0)
+    view, steps_ = new_config(config.views, series.side, config.crop), steps_of(config.bands)
+    views = Views(view, steps_, config.bands, series.full, device)
+    trainer = Trainer(config, series, views, RunOptions(folder / "ours", compiled=args.compiled))
+    first = 1 / per_second(trainer.train_step, 0, wait, warm=0)[0]
     trainer.train_step()
     peak = peak_mib(device)
     steps = {"ours": (trainer.train_step, 1), "ceiling": (Ceiling(trainer).step, 1)}
     if config.bands != RGB or config.views == "published":
-        plain = replace(config, precision="float32")
-        original = new_trainer(Original, plain, series, folder / "original", compiled=False)
-        assert isinstance(original, Original)
-        original.load(args.workers)
+        plain, loaded = replace(config, precision="float32"), Loaded(series, config, args.workers)
+        original = Original(plain, loaded, cast(Views, loaded), RunOptions(folder / "original"))
+        for branch in (original.model.query, original.model.key):
+            branch.to(memory_format=torch.contiguous_format)
         steps["original"] = original.train_step, 1 + 2 * args.workers  # what lay ready is used up
-    views = config.batch * len(VIEWS[config.method])
-    found: dict[str, list[float]] = {name: [] for name in steps}
+    count = config.batch * len(VIEWS[config.method])
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for _ in range(args.rounds):
         for name, (step, warm) in steps.items():
-            found[name].append(views * per_second(step, args.seconds, wait, warm))
-    result: dict[str, Any] = {f"{name}_views_s": summary(rates, 1) for name, rates in found.items()}
-    for name in list(found)[1:]:
-        ratios = [ours / other for ours, other in zip(found["ours"], found[name], strict=True)]
-        result[f"ours_to_{name}"] = summary(ratios, 3)
-    result |= {"first_step_s": round(first, 2), "memory_mib": round(peak - before), "series_mib": BYTES >> 20}
+            settle()
+            found[name].append(per_second(step, args.seconds, wait, warm))
+    result: dict[str, Any] = {"views_a_step": count}
+    for clock, word in enumerate(("", "_cpu") if device.type == "cpu" else ("",)):
+        rates = {name: [rate[clock] for rate in told] for name, told in found.items()}
+        result |= {f"{name}_views{word}_s": summary([count * rate for rate in told], 1) for name, told in rates.items()}
+        for name in list(rates)[1:]:
+            ratios = [ours / other for ours, other in zip(rates["ours"], rates[name], strict=True)]
+            result[f"ours_to_{name}{word}"] = summary(ratios, 3)
+    series_mib = series.images.nbytes >> 20
+    result |= {"first_step_s": round(first, 2), "memory_mib": round(peak - before), "series_mib": series_mib}
     if args.profile:
         result["step"] = profile(trainer, args.seconds, wait)
     return result

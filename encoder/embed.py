@@ -1,8 +1,8 @@
 """Embedding in batches of one fixed shape, so that a chip's result does not depend on its neighbours in the batch.
 
 On a GPU convolutions run in bfloat16 with channels last, through torch.compile where a C compiler is at hand, and the
-next batch is copied while the present one is computed. On a CPU all is float32. The spectral statistics that weights may
-ask for beside the network's features are computed in the same module, in float32 everywhere.
+next batch is copied while the present one is computed. On a CPU all is float32. The statistics that weights may ask for
+beside the network's features are computed in the same module, in float32 everywhere.
 """
 
 from __future__ import annotations

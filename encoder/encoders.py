@@ -18,12 +18,13 @@ from .checkpoints import SUFFIXES, open_checkpoint
 from .device import norm_device
 from .download import fetch_weights
 from .embed import NetworkEncoder
+from .narrow import narrow_weights
 from .networks import DIMS, IMAGENET_URLS, new_network, random_network
 from .normalization import default_steps
 from .per_pixel import PixelsEncoder
 from .spectral import SpectralEncoder
 from .torchgeo_weights import NORMALIZATIONS, PREFIX, open_torchgeo
-from .weights import WeightsSpec, narrow_weights, open_weights, parameters_sha256
+from .weights import WeightsSpec, open_weights, parameters_sha256
 
 _RANDOM = {"random": "resnet18", "random-resnet50": "resnet50"}
 _FILES = (".safetensors", ".json", *SUFFIXES)

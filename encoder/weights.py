@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class WeightsSpec:
     commit: str = ""
     """Commit of the code that trained it."""
     subsets: bool = False
-    """Whether it was trained with bands left out at random, so that `narrow_weights` can leave some out."""
+    """Whether it was trained with bands left out at random, so that `encoder.narrow` can leave some out."""
     network_factor: float = 1.0
     """By which the network's part of an embedding is multiplied (see `encoder/statistics.py`)."""
     statistics_factor: float = 0.0
@@ -92,9 +92,8 @@ def parameters_sha256(state: Mapping[str, Tensor]) -> str:
 def weights_sha256(spec: WeightsSpec, state: Mapping[str, Tensor]) -> str:
     """`parameters_sha256`, over the factors of an embedding's parts too where they are not 1 and 0."""
     factors = (spec.network_factor, spec.statistics_factor)
-    if factors == (1.0, 0.0):
-        return parameters_sha256(state)
-    return parameters_sha256({**state, "afterimage.factors": torch.tensor(factors, dtype=torch.float64)})
+    extra = {} if factors == (1.0, 0.0) else {"afterimage.factors": torch.tensor(factors, dtype=torch.float64)}
+    return parameters_sha256({**state, **extra})
 
 
 def spec_to_json(spec: WeightsSpec) -> dict[str, Any]:
@@ -155,7 +154,6 @@ def spec_from_json(record: Mapping[str, Any]) -> WeightsSpec:
             for s in scaling["expression"]
         )
         side = int(taken["input"]["shape"][-1])
-        parts = record.get("afterimage:parts", {})
         return WeightsSpec(
             name=str(record["mlm:name"]),
             arch=str(record["mlm:architecture"]),
@@ -170,8 +168,8 @@ def spec_from_json(record: Mapping[str, Any]) -> WeightsSpec:
             data=str(record.get("afterimage:data", "")),
             commit=str(record.get("afterimage:commit", "")),
             subsets=bool(record.get("afterimage:subsets", False)),
-            network_factor=float(parts.get("network", 1.0)),
-            statistics_factor=float(parts.get("statistics", 0.0)),
+            network_factor=float(record.get("afterimage:parts", {}).get("network", 1.0)),
+            statistics_factor=float(record.get("afterimage:parts", {}).get("statistics", 0.0)),
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as err:
         raise WeightsError(
@@ -195,7 +193,7 @@ def save_weights(path: Path, spec: WeightsSpec, state: Mapping[str, Tensor]) -> 
     Args:
         path: Ends in `.safetensors`.
         spec: The record; its sha256 is set from the parameters.
-        state: Parameters by timm's names; besides them the tensors that `encoder/statistics.py` names.
+        state: Parameters by timm's names, and the tensors that `encoder/statistics.py` names.
 
     Returns:
         `path`.
@@ -277,47 +275,3 @@ def open_weights(path: Path) -> tuple[WeightsSpec, dict[str, Tensor]]:
             "fetch or save both files again",
         )
     return spec, state
-
-
-def narrow_weights(
-    spec: WeightsSpec, state: Mapping[str, Tensor], bands: Sequence[str]
-) -> tuple[WeightsSpec, dict[str, Tensor]]:
-    """The same network for some of its bands, as if the others were at their mean.
-
-    A band at its mean is 0 after normalisation and adds nothing to the first convolution, whose weights for it are
-    simply left out. Statistics are those of the bands that are left, so their number changes too; the network's
-    features keep the mean and scale of all its bands.
-
-    Args:
-        spec: Of the weights.
-        state: Parameters by timm's names.
-        bands: Canonical bands, in the order in which chips will hold them.
-
-    Returns:
-        Spec and parameters for those bands.
-
-    Raises:
-        WeightsError: The weights were not trained with bands left out, or lack one of these.
-    """
-    from .statistics import statistics_dim  # late: it needs this module
-
-    bands = tuple(bands)
-    if bands == spec.bands:
-        return spec, dict(state)
-    lacking = [band for band in bands if band not in spec.bands]
-    if lacking or not bands or not (spec.subsets or set(bands) == set(spec.bands)):
-        kind = "some of" if spec.subsets else "exactly"
-        raise WeightsError(
-            f"{spec.name} was made for the bands {' '.join(spec.bands)}, and {' '.join(bands)} were asked for",
-            f"{kind} the weights' own bands",
-            "leave the bands out, or choose 'spectral' or weights made for them",
-        )
-    at = [spec.bands.index(band) for band in bands]
-    steps = tuple(
-        Step(step.kind, {k: tuple(v[i] for i in at) if len(v) > 1 else v for k, v in step.values.items()})
-        for step in spec.normalization
-    )
-    narrowed = {**state, "conv1.weight": state["conv1.weight"][:, at].contiguous()}
-    other = replace(spec, bands=bands, normalization=steps)
-    dim = spec.dim - statistics_dim(spec) + statistics_dim(other)
-    return replace(other, dim=dim, sha256=weights_sha256(other, narrowed)), narrowed

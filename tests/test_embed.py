@@ -7,18 +7,35 @@ import torch
 from encoder.embed import NetworkEncoder, Pipeline, fill_unseen
 from encoder.networks import new_network, pooled_features, random_network
 from encoder.normalization import Normalizer, default_steps
+from encoder.spectral import SpectralEncoder
+from encoder.statistics import join_parts
 from encoder.weights import WeightsSpec, parameters_sha256
 from stac.errors import WeightsError
 
 BANDS = ("B04", "B03", "B02", "B08")
 
 
-def _encoder(device="cpu", batch_size=8, arch="resnet18", **named):
+def _weights(arch="resnet18"):
     state = random_network(arch, len(BANDS), 0).state_dict()
     dim = {"resnet18": 512, "resnet50": 2048}[arch]
     steps = default_steps(BANDS)
-    spec = WeightsSpec("random", arch, BANDS, steps, None, dim, "random", "MIT", parameters_sha256(state))
-    return NetworkEncoder(spec, state, device, batch_size=batch_size, **named)
+    return WeightsSpec("random", arch, BANDS, steps, None, dim, "random", "MIT", parameters_sha256(state)), state
+
+
+def _encoder(device="cpu", batch_size=8, arch="resnet18", **named):
+    return NetworkEncoder(*_weights(arch), device, batch_size=batch_size, **named)
+
+
+def _tensors(projected=16):
+    generator = torch.Generator().manual_seed(0)
+    mean, scale = torch.randn(512, generator=generator), torch.rand(512, generator=generator) + 0.5
+    return {"mean": mean, "scale": scale, "projection": torch.randn(512, projected, generator=generator)}
+
+
+def _joined(device="cpu", tensors=None, network=1.0, statistics=1.0, **named):
+    parts = _tensors() if tensors is None else tensors
+    weights = join_parts(*_weights(), parts, network_factor=network, statistics_factor=statistics)
+    return NetworkEncoder(*weights, device, batch_size=8, **named)
 
 
 def _chips(count, side=32, seed=0):
@@ -107,6 +124,57 @@ def test_bfloat16_convolutions_stay_close_to_float32():
     cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
     assert cosine.min() > 0.999
     assert found.dtype == np.float32
+
+
+def test_statistics_stand_behind_the_networks_features_each_by_its_factor():
+    chips, valid = _chips(5), np.random.default_rng(1).random((5, 32, 32)) > 0.2
+    plain, spectral = _encoder().embed(chips, valid), SpectralEncoder(BANDS).embed(chips, valid)
+    encoder = _joined(tensors={}, network=0.5, statistics=2.0)
+    found = encoder.embed(chips, valid)
+    assert found.shape == (5, encoder.dim) == (5, 512 + spectral.shape[1])
+    assert np.array_equal(found[:, :512], plain * np.float32(0.5))
+    np.testing.assert_allclose(found[:, 512:], 2 * spectral, rtol=1e-4, atol=2e-5)
+
+
+def test_features_are_centred_scaled_and_projected():
+    chips, tensors = _chips(5), {name: tensor.numpy() for name, tensor in _tensors().items()}
+    scaled = (_encoder().embed(chips).astype(np.float64) - tensors["mean"]) / tensors["scale"]
+    encoder = _joined(statistics=0.0)
+    assert encoder.dim == 16
+    np.testing.assert_allclose(encoder.embed(chips), scaled @ tensors["projection"], rtol=1e-4, atol=1e-3)
+    scale_alone = _joined(tensors={"scale": torch.from_numpy(tensors["scale"])}, statistics=0.0).embed(chips)
+    np.testing.assert_allclose(scale_alone, scaled + tensors["mean"] / tensors["scale"], rtol=1e-4, atol=1e-4)
+
+
+def test_parts_that_do_nothing_change_no_bit():
+    chips, idle = _chips(5), {"mean": torch.zeros(512), "scale": torch.ones(512)}
+    assert np.array_equal(_joined(tensors=idle, statistics=0.0).embed(chips), _encoder().embed(chips))
+
+
+def test_a_chip_with_statistics_gives_the_same_numbers_in_any_batch_and_order():
+    encoder, chips = _joined(), _chips(21)
+    whole = encoder.embed(chips)
+    order = np.random.default_rng(1).permutation(len(chips))
+    moved = encoder.embed(chips[order])
+    assert np.array_equal(moved[:, 16:], whole[order, 16:])
+    assert moved == pytest.approx(whole[order], abs=1e-4)
+    assert np.array_equal(encoder.embed(chips[:3]), whole[:3])
+    others = np.concatenate([chips[:1], _chips(20, seed=9)])
+    assert np.array_equal(encoder.embed(others)[0], whole[0])
+
+
+def test_parts_of_another_network_are_refused():
+    spec, state = join_parts(*_weights(), {"scale": torch.ones(2048)})
+    with pytest.raises(WeightsError, match=r"scale has the shape \(2048,\) for 512 features"):
+        NetworkEncoder(spec, state)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
+def test_statistics_on_the_gpu_agree_with_the_cpu(cuda, compiled):
+    chips = _chips(20, side=64)
+    found, expected = _joined(cuda, compiled=compiled).embed(chips), _joined().embed(chips)
+    np.testing.assert_allclose(found[:, 16:], expected[:, 16:], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.gpu

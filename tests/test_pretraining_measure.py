@@ -181,6 +181,10 @@ def test_what_cannot_be_measured_is_said() -> None:
     series = TellingSeries(12)
     with pytest.raises(DataError, match="batch norm 'other'"):
         measure(Reader(2), series, norm="other")
+    views = views_of(series)
+    views._scale.fill_(torch.nan)
+    with pytest.raises(DataError, match="codes that are no numbers"):
+        measure_change(Reader(2), series, views, torch.arange(12))
     series.half = torch.where(series.half == 1, -1, series.half)
     with pytest.raises(DataError, match="0 dates in a half"):
         measure(Reader(2), series)

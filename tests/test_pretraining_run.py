@@ -146,8 +146,9 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / STATE).write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="cannot be read"):
         new_trainer(tmp_path, resume=True)
-    with pytest.raises(DataError, match="leave --resume out"):
-        new_trainer(tmp_path / "elsewhere", resume=True)
+    with pytest.raises(DataError, match=f"no {STATE}"):
+        open_state(tmp_path / "elsewhere")
+    assert new_trainer(tmp_path / "elsewhere", resume=True).step == 0  # nothing to go on with: it begins
 
 
 def test_time_runs_out_at_a_step_and_the_state_is_saved(tmp_path: Path) -> None:

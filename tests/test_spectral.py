@@ -197,3 +197,10 @@ def test_real_changes_are_found_in_real_pixels(shared_data):
     scores = np.where(fire_of[:, None] != fire_of[None], v @ v.T, -2)
     found = truth[np.argsort(-scores[truth], axis=1)[:, :10]].mean()
     assert found > 2 * truth.mean()  # measured 0.75 against 0.26
+
+
+def test_a_chip_one_column_wide_has_the_edges_of_one_row():
+    chip = np.random.default_rng(0).integers(1, 4000, (1, 1, 1, 7)).astype(np.uint16)
+    encoder = SpectralEncoder(("B04",))
+    np.testing.assert_allclose(encoder.embed(chip.transpose(0, 1, 3, 2)), encoder.embed(chip), rtol=1e-5)
+    assert encoder.embed(chip)[0, FEATURES.index("edge")] > 0

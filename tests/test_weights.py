@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from encoder.encoders import open_encoder
+from encoder.narrow import narrow_weights
 from encoder.networks import pooled_features, random_network
 from encoder.normalization import CACO, default_steps
 from encoder.weights import (
     WeightsSpec,
     check_weights,
-    narrow_weights,
     open_weights,
     parameters_sha256,
     save_weights,

@@ -49,7 +49,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arch", default="resnet18", metavar="resnet18|resnet50", help="(default: resnet18)")
     parser.add_argument("--data", required=True, metavar=f"DIR|{SIMULATED}", help="packed shards, or drawn series")
     parser.add_argument("--out", required=True, metavar="DIR", help="the run's folder")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, exactly where it was saved")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, where there is one")
     minutes = number("--minutes", float, "a number above 0", lambda x: x > 0)
     parser.add_argument("--minutes", type=minutes, metavar="N", help="stop after so long, ready to go on")
     parser.add_argument("--save-minutes", type=minutes, default=5.0, metavar="N", help="between checkpoints (5)")

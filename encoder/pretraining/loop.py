@@ -48,6 +48,7 @@ class RunOptions:
 
     folder: Path
     resume: bool = False
+    """Go on with the run that stands in the folder; begin one where none does."""
     minutes: float | None = None
     """Stop after so long, ready to go on; None for never."""
     save_minutes: float = 5.0
@@ -303,6 +304,8 @@ class Trainer:
                     "an empty folder, or --resume",
                     "add --resume to go on with it, or choose another --out",
                 )
+            return
+        if not (self.options.folder / STATE).exists():
             return
         saved = open_state(self.options.folder)
         check_same(saved, self.config, self.options.notes or {})

@@ -104,7 +104,7 @@ def measure_change(
         `rate_changes` and `rate_similarities` tell. Plain numbers, for JSON.
 
     Raises:
-        DataError: The series have no truth, or a location lacks two dates in a half.
+        DataError: The series have no truth, a location lacks two dates in a half, or a code is no number.
     """
     if series.changed is None:
         raise DataError("series without truth", "simulated ones, whose changes are known", "measure on simulated data")
@@ -142,7 +142,7 @@ def encode_dates(
         rows: Images at a time.
 
     Raises:
-        DataError: The norm is unknown, or a location lacks two dates in a half.
+        DataError: The norm is unknown, a location lacks two dates in a half, or a code is no number.
     """
     network = _copy_with(branch, norm)
     where = _date_places(series.half[locations])
@@ -151,7 +151,10 @@ def encode_dates(
         dates = [_encode(network, series, views, locations[some], at) for at in where[some].unbind(dim=2)]
         features, projections = (torch.stack(part, dim=2) for part in zip(*dates, strict=True))
         parts.append((features, projections))
-    return torch.cat([f for f, _ in parts]), torch.cat([p for _, p in parts])
+    features, projections = torch.cat([f for f, _ in parts]), torch.cat([p for _, p in parts])
+    if not bool(features.isfinite().all() and projections.isfinite().all()):
+        raise DataError("codes that are no numbers", "finite ones", "train anew with another --lr or --precision")
+    return features, projections
 
 
 def _copy_with(branch: nn.Module, norm: str) -> nn.Module:

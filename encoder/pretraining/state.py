@@ -81,7 +81,7 @@ def open_state(folder: Path) -> Saved:
     """
     path = folder / STATE
     if not path.is_file():
-        raise DataError(f"no {STATE} in {folder}", "a run that was begun there", "leave --resume out, or correct --out")
+        raise DataError(f"no {STATE} in {folder}", "a run that was begun there", "begin one, or correct its folder")
     try:
         with safe_open(path, "pt") as file:
             head = file.metadata() or {}
