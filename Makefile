@@ -4,6 +4,7 @@
 # make serve   the app alone; PORT=8502 and ADDRESS=0.0.0.0 say where, for both
 # make screenshot   docs/screenshot.png from the running demo
 # make gpu     what wants a GPU: its tests and its measurements
+# make weights   train the weights that ship; MINUTES=10 a slice, again until it says that all is done
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ APP = $(BIN)/streamlit run streamlit_app.py --server.address $(ADDRESS) --server
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: demo serve free-port test check screenshot gpu clean
+.PHONY: demo serve free-port test check screenshot gpu weights clean
 
 demo: free-port $(READY)
 	$(BIN)/python -m index.build
@@ -61,3 +62,16 @@ gpu: $(TEST_READY)
 	$(BIN)/python bench/embed.py
 	$(BIN)/python bench/stream.py
 	$(BIN)/python bench/search.py
+	$(BIN)/python bench/views.py
+	$(BIN)/python bench/pretrain.py --profile
+
+COUNTRY := $(or $(AFTERIMAGE_DATA),data)/weights/country.safetensors
+MINUTES ?= 10
+
+# On a machine without this environment: python3 -m encoder.recipe, with the packed file, does the same.
+weights: $(READY) $(COUNTRY)
+	$(BIN)/python -m encoder.recipe --country $(COUNTRY) --out $(dir $(COUNTRY)) --minutes $(MINUTES)
+
+$(COUNTRY): | $(READY)
+	mkdir -p $(dir $@)
+	$(BIN)/python -m encoder.stream_pack --out $@ --grounds-per-biome 5 --seed 100

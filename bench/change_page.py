@@ -22,6 +22,7 @@ from change_tables import (
     SHOWN,
     ablation_columns,
     ablation_table,
+    asked_words,
     at_end,
     auroc_table,
     collect,
@@ -123,7 +124,7 @@ changed, other locations]({folder}/similarity.png)
 
 CACo's table 6 adds to SeCo first its sampling, then the long-term contrast, then the change estimate. The first two
 rows are analogues: sampling is country where {eventful} instead of {quiet} of the locations hold a change; SeCo's
-dates are those of one half.
+dates are those of one half. {asked}
 
 {ablation}
 
@@ -193,6 +194,7 @@ def page(records: Sequence[Record], folder: str) -> str:
             [["step", *changes], *([s, *(spread(changes[c][s], "+") for c in changes)] for s in steps_of(rows))]
         ),
         told=" ".join(told),
+        asked=asked_words(own),
     )
 
 

@@ -17,9 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoder.networks import DIMS
-from encoder.normalization import CACO, Step, default_steps
-from encoder.pretrain import WEIGHTS
+from encoder.pretrain import WEIGHTS, run_spec, steps_for
 from encoder.pretraining.config import PAIRED, PretrainConfig, config_to_json
 from encoder.pretraining.curves import EDGES, RATIOS, read_curves
 from encoder.pretraining.loop import RunOptions, Trainer
@@ -30,8 +28,7 @@ from encoder.pretraining.state import STATE, check_same, open_state
 from encoder.pretraining.views import Views, new_config
 from encoder.stream import SimulatedStream, StreamConfig
 from encoder.stream_country import Country
-from encoder.weights import WeightsSpec, save_weights
-from stac.bands import RGB
+from encoder.weights import save_weights
 from stac.files import write_whole
 
 Record = dict[str, Any]
@@ -131,15 +128,10 @@ def recent_half(series: DrawnSeries) -> DrawnSeries:
     return half
 
 
-def norm_steps(bands: tuple[str, ...]) -> tuple[Step, ...]:
-    """A run's normalization, as `encoder.pretrain` has it."""
-    return CACO if bands == RGB else default_steps(bands)
-
-
 def views_of(config: PretrainConfig, series: DrawnSeries) -> Views:
     """Views of a run, from series of its size."""
     shape = new_config(config.views, series.side, config.crop)
-    return Views(shape, norm_steps(config.bands), config.bands, series.full, series.device)
+    return Views(shape, steps_for(config.bands), config.bands, series.full, series.device)
 
 
 def read_log(path: Path) -> list[Record]:
@@ -261,19 +253,7 @@ def _by_truth(truth: Any) -> Sequence[Any]:
 def save_backbone(run: Run, trainer: Trainer) -> Path:
     """Write the query's backbone as weights, as `encoder.pretrain` does."""
     config = trainer.config
-    spec = WeightsSpec(
-        name=run.label,
-        arch=config.arch,
-        bands=config.bands,
-        normalization=norm_steps(config.bands),
-        chip_size=config.crop,
-        dim=DIMS[config.arch],
-        source=f"trained here: {run.name}, {trainer.step} steps of {config.batch} rows, seed {config.seed}",
-        licence="Apache-2.0",
-        sha256="",
-        data=run.pool,
-        subsets=not config.keep_bands,
-    )
+    spec = run_spec(run.label, config, steps_for(config.bands), run.pool, trainer.step)
     return save_weights(run.folder / WEIGHTS, spec, trainer.model.query.network.state_dict())
 
 

@@ -18,6 +18,8 @@ Values = dict[int, float]
 """Seed → value."""
 
 SHOWN = ("caco", "teco", "seco")
+_RISES, _FALLS = "rises in every seed", "falls in every seed"
+_NEITHER, _ALONE = "does not move alike in all seeds", "of one seed alone, which says little"
 
 
 def spread(values: Values, sign: str = "") -> str:
@@ -160,16 +162,26 @@ def differences(columns: Mapping[str, Mapping[str, Values]], arms: Sequence[str]
     }
 
 
+def asked_words(records: Sequence[Record]) -> str:
+    """What real tasks were asked; nothing where none was."""
+    words = {
+        "eurosat": "*EuroSAT* (real): {train} training images, {queries} of the {split} split, frozen features.",
+        "fires": "*Fires* (real): {queries} burnt chips of {fires} fires ask, frozen features.",
+    }
+    own = [record for record in records if record["what"] == "task" and record["metric"] in {"linear", "AP@10"}]
+    return " ".join(dict.fromkeys(words[record["task"]].format(**record) for record in own))
+
+
 def order_words(changes: Mapping[str, Mapping[str, Values]]) -> list[str]:
     """A sentence a column: which steps rise or fall in every seed, and which do neither."""
     said = []
     for name, steps in changes.items():
-        groups: dict[str, list[str]] = {"rises": [], "falls": [], "does not move alike in all seeds": []}
+        groups: dict[str, list[str]] = {word: [] for word in (_RISES, _FALLS, _NEITHER, _ALONE)}
         for step, values in steps.items():
             own = list(values.values())
             if own:
-                word = "rises" if min(own) > 0 else "falls" if max(own) < 0 else "does not move alike in all seeds"
-                groups[word].append(f"{step} ({np.mean(own):+.3f})")
+                word = _RISES if min(own) > 0 else _FALLS if max(own) < 0 else _NEITHER
+                groups[word if len(own) > 1 else _ALONE].append(f"{step} ({np.mean(own):+.3f})")
         words = [f"{word}: {', '.join(found)}" for word, found in groups.items() if found]
         if words:
             said.append(f"*{name}* {'; '.join(words)}.")

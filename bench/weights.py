@@ -44,7 +44,8 @@ from benchmark import (
 )
 from inputs import check_archive, check_real
 
-from encoder.encoders import Encoder, norm_device, open_encoder
+from encoder.device import norm_device
+from encoder.encoders import Encoder, open_encoder
 from encoder.probe import open_frozen
 from index.figures import json_lines, read_commit
 from index.metrics import Interval

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _train(args: argparse.Namespace, config: PretrainConfig, folder: Path, ranks: Ranks, device: torch.device) -> int:
     """Run the training and report."""
     series, source = open_series(args, config, device)
-    steps = CACO if config.bands == RGB else default_steps(config.bands)
+    steps = steps_for(config.bands)
     views = Views(new_config(config.views, series.side, config.crop), steps, config.bands, series.full, device)
     compiled = args.compiled if args.compiled is not None else device.type == "cuda" and has_compiler()
     options = RunOptions(
@@ -115,23 +115,40 @@ def open_series(args: argparse.Namespace, config: PretrainConfig, device: torch.
     return series, f"{shards.spec.source} ({shards.count} locations)"
 
 
-def _save(trainer: Trainer, folder: Path, steps: tuple[Step, ...], source: str) -> Path:
-    """Write the query's backbone as weights."""
-    config = trainer.config
-    spec = WeightsSpec(
-        name=folder.name,
+def steps_for(bands: tuple[str, ...]) -> tuple[Step, ...]:
+    """Normalization that training begins with: CACo's for true colour, per-band mean and deviation otherwise."""
+    return CACO if bands == RGB else default_steps(bands)
+
+
+def run_spec(name: str, config: PretrainConfig, steps: tuple[Step, ...], data: str, done: int) -> WeightsSpec:
+    """The record of a run's weights.
+
+    Args:
+        name: Of the weights.
+        config: Of the run.
+        steps: Its normalization.
+        data: What it was trained on, in words.
+        done: Steps of training.
+    """
+    return WeightsSpec(
+        name=name,
         arch=config.arch,
         bands=config.bands,
         normalization=steps,
         chip_size=config.crop,
         dim=DIMS[config.arch],
-        source=f"trained here: {config.method}, {trainer.step} steps of {config.batch} rows, seed {config.seed}",
+        source=f"trained here: {config.method}, {done} steps of {config.batch} rows, seed {config.seed}",
         licence="Apache-2.0",
         sha256="",
-        data=source,
+        data=data,
         commit=_commit(),
         subsets=not config.keep_bands,
     )
+
+
+def _save(trainer: Trainer, folder: Path, steps: tuple[Step, ...], source: str) -> Path:
+    """Write the query's backbone as weights."""
+    spec = run_spec(folder.name, trainer.config, steps, source, trainer.step)
     return save_weights(folder / WEIGHTS, spec, trainer.model.query.network.state_dict())
 
 

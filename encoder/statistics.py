@@ -149,7 +149,8 @@ def inverse_root(covariance: Tensor) -> Tensor:
     self when the covariance does (ZCA: Kessy et al. 2018, https://doi.org/10.1080/00031305.2016.1277159).
     """
     values, vectors = torch.linalg.eigh(covariance.detach().cpu().double())
-    return ((vectors / values.sqrt()) @ vectors.T).float()
+    root: Tensor = (vectors / values.sqrt()) @ vectors.T
+    return root.float()
 
 
 def split_parameters(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

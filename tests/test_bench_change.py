@@ -48,6 +48,7 @@ def asked(tmp_path: Path, grounds: list[str], *more: str) -> list[str]:
     return [*grounds, "--work", str(tmp_path / "work"), "--json", str(tmp_path / "out.jsonl"), *TINY, *more]
 
 
+@pytest.mark.slow
 def test_runs_are_trained_measured_and_not_trained_twice(
     tmp_path: Path, grounds: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

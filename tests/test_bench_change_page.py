@@ -61,7 +61,8 @@ def run(arm: str, seed: int, value: float, *, finished: bool = True) -> list[dic
         split = {"share": 0.25, "crossing": 1.21, "mean_0": 1.0, "mean_1": 1.5, "separation": 2.0}
         histograms = {"ratio_histogram": code(0.5)["ratio_histogram"]}
         found.append({"what": "memory", "step": 4, "rows": 64, **split, **histograms, **who})
-    task = {"what": "task", "task": "eurosat", "metric": "linear", "value": value + 0.2, "step": 4, "rows": 64}
+    task = {"what": "task", "task": "eurosat", "metric": "linear", "value": value + 0.2, "step": 4, "rows": 64,
+            "train": 100, "queries": 50, "split": "val"}  # fmt: skip
     return [*found, {**task, **who}, *([{"what": "run", "step": 4, "rows": 64, **who}] if finished else [])]
 
 
@@ -101,9 +102,10 @@ def test_the_ablation_says_what_rises_falls_and_does_neither(tmp_path: Path) -> 
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert "| seco-quiet → seco-year | +0.020 (-0.010 … +0.050) |" in text
     assert (
-        "*EuroSAT linear (real)* rises: seco-year → teco (+0.080), teco → caco (+0.100); "
+        "*EuroSAT linear (real)* rises in every seed: seco-year → teco (+0.080), teco → caco (+0.100); "
         "does not move alike in all seeds: seco-quiet → seco-year (+0.020)." in text
     )
+    assert "*EuroSAT* (real): 100 training images, 50 of the val split" in text
     rows = [line for line in text.splitlines() if line.startswith(("| SeCo: dates", "| + "))]
     assert [row.split("|")[1].split(":")[0].strip() for row in rows] == [
         *("SeCo", "+ sampling", "+ long-term contrast", "+ change-aware")
@@ -111,7 +113,7 @@ def test_the_ablation_says_what_rises_falls_and_does_neither(tmp_path: Path) -> 
     assert rows[-1].split("|")[4].strip() == "0.920 (0.900 … 0.940)"
     falling = [{**r, "projection": code(0.1)} if r["arm"] == "caco" and "projection" in r else r for r in figures()]
     bench("change_page").main(write(tmp_path, falling))
-    assert "falls: teco → caco (-0.520)" in (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "falls in every seed: teco → caco (-0.520)" in (tmp_path / "page.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,12 @@ def test_figures_of_something_else_get_one_sentence(
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "page.md").exists()
+
+
+def test_one_seed_claims_nothing() -> None:
+    words = bench("change_tables").order_words({"R": {"a → b": {0: 0.2}, "b → c": {0: 0.1, 1: 0.2}, "c → d": {}}})
+    told = "rises in every seed: b → c (+0.150); of one seed alone, which says little: a → b (+0.200)"
+    assert words == [f"*R* {told}."]
 
 
 def test_a_line_of_seeds_is_their_mean_where_all_have_a_point() -> None:

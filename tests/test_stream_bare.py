@@ -24,6 +24,7 @@ CONFIG = StreamConfig(country=COUNTRY, chip_size=32, dates=10, plan="halves", ba
 
 BARE = """
 import sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 
 OURS = {"encoder", "stac"}
 THERE = {"torch", "torchvision", "timm", "kornia", "numpy", "safetensors"}
@@ -34,15 +35,14 @@ THEIRS = {"typing_extensions", "sympy", "mpmath", "networkx", "jinja2", "markups
 ALLOWED = OURS | THERE | THEIRS | set(sys.stdlib_module_names)
 
 
-class Refuse:
+class Bare:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] not in ALLOWED:
-            raise ModuleNotFoundError(f"No module named {name!r} on a bare machine", name=name)
-        return None
+        there = name.partition(".")[0] in ALLOWED or name.startswith("_sysconfigdata")  # Python's own, built with it
+        return PathFinder.find_spec(name, path, target) if there else None
 
 
-sys.meta_path.insert(0, Refuse)
+sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Bare]
 """
 
 DRAW = """
@@ -85,7 +85,7 @@ def test_making_grounds_is_what_a_bare_machine_lacks() -> None:
     """The refusal works: the same interpreter cannot import what making grounds needs."""
     done = run(BARE + "import encoder.stream\nimport encoder.stream_grounds\n")
     assert done.returncode == 1
-    assert "on a bare machine" in done.stderr
+    assert "No module named" in done.stderr
     assert "stream_grounds.py" in done.stderr
 
 

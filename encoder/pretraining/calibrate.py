@@ -105,7 +105,8 @@ def projection(changes: Tensor, kind: Tensor, size: int, ridge: float = RIDGE) -
     whitening = inverse_root(within_classes(changes, kind, ridge)).double()
     white = changes.double() @ whitening
     _, vectors = torch.linalg.eigh(white.T @ white)
-    return (whitening @ vectors.flip(1)[:, :size]).float()
+    kept: Tensor = whitening @ vectors.flip(1)[:, :size]
+    return kept.float()
 
 
 def calibrate(

@@ -21,13 +21,12 @@ from torch import Tensor, nn
 
 from stac.errors import DataError
 
-from .band_drop import draw_kept, drop_bands
-from .batches import Batch, Plan
-from .clusters import new_clusters
-from .config import PAIRED, PretrainConfig
+from .batches import Plan
+from .config import PretrainConfig
 from .curves import Curves, ProgressLine, curve_columns
+from .looks import CHANGED, VIEWS, Looker
 from .memory import ChangeMemory, Split
-from .methods import VIEWS, Context, Looks, method_step
+from .methods import Context, method_step
 from .model import Model, new_model
 from .ranks import Ranks
 from .series import Series
@@ -38,8 +37,11 @@ _DECAYS = (0.6, 0.8)
 """Parts of a run after which the step schedule takes a tenth: 120 and 160 of 200 epochs, 600 and 800 of 1,000 (CACo,
 main_pretrain.py and its README)."""
 
-CHANGED = 0.05
-"""assumed: part of a chip that must differ between the halves for its location to count as changed, in the truth."""
+_DIVERGED = "begin anew with another --lr, or --precision float32; the last checkpoint was not overwritten"
+
+LEAST_BF16 = 32
+"""Pixels of a view from which bf16 is right on a CPU. measured: torch 2.15's convolution leaves gradients unwritten
+where its input is a single pixel (a bare 3 × 3 of stride 2), as layer 4's is from views of 16."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,12 @@ class Trainer:
         if config.norm_groups % self.ranks.count:
             found = f"{config.norm_groups} norm groups for {self.ranks.count} processes"
             raise DataError(found, f"a multiple of {self.ranks.count}", "set --norm-groups")
+        if config.precision == "bf16" and config.crop < LEAST_BF16 and self.device.type == "cpu":
+            found = f"views of {config.crop} px in bf16 on a CPU"
+            raise DataError(found, f"{LEAST_BF16} px, or float32", "set --crop, or --precision float32")
         self.plan = Plan(config, series.half)
-        self.cluster, clusters = new_clusters(series.lonlat, config.clusters, config.seed)
-        self.model: Model = new_model(config, clusters, self.device, self.ranks.count)
+        self.looker = Looker(config, series, views, self.plan, self.rows)
+        self.model: Model = new_model(config, self.looker.clusters, self.device, self.ranks.count)
         self.memory = ChangeMemory(2 * series.count, config.beta, self.device)
         self.optimizer = torch.optim.SGD(
             self.model.trained(), lr=config.lr, momentum=config.sgd_momentum, weight_decay=config.weight_decay
@@ -160,7 +165,7 @@ class Trainer:
         batch = self.plan.batch(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step, self.plan.total)
-        looks = self._look(batch)
+        looks = self.looker.look(batch, self.step)
         context = Context(self.config, self.model, self.memory, self.ranks, self._encode)
         outcome = method_step(context, looks)
         loss = outcome.losses.sum()
@@ -180,54 +185,6 @@ class Trainer:
         extra = [torch.zeros_like(loss) if part is None else part.detach() for part in (outcome.level, outcome.vector)]
         told = [*outcome.losses.detach(), *extra, torch.ones_like(loss)]
         self._sums += torch.stack(told).double()
-
-    def _look(self, batch: Batch) -> Looks:
-        """The step's views: read, cut, disturbed, normalized."""
-        rows, order = torch.arange(self.config.batch)[self.rows], batch.keys[self.rows]
-        seen = VIEWS[self.config.method]
-        draws = [self.views.draw(self.config.batch, self.plan.generator(self.step, view)) for view in range(len(seen))]
-        own = self.series.take(batch.location[rows], batch.dates[rows])
-        same = bool((rows == order).all())
-        other = own if same else self.series.take(batch.location[order], batch.dates[order])
-        (first, augment), *rest = seen
-        query = self.views(own[:, first], draws[0][rows], augment=augment)
-        keys = tuple(
-            self.views(other[:, date], draw[order], augment=augment)
-            for (date, augment), draw in zip(rest, draws[1:], strict=True)
-        )
-        if not self.config.keep_bands:
-            kept = self._draw_kept(len(seen))
-            query = drop_bands(query, kept[rows])
-            keys = tuple(drop_bands(view, kept[order]) for view in keys)
-        estimate = None
-        if self.config.method in {"caco", "teco"}:
-            estimate = query if same else self.views(other[:, first], draws[0][order], augment=augment)
-            if not (same or self.config.keep_bands):
-                estimate = drop_bands(estimate, kept[order])
-        return Looks(
-            query=query,
-            keys=keys,
-            estimate=estimate,
-            back=torch.argsort(batch.keys).to(self.device),
-            rows=self.rows,
-            item=batch.item.to(self.device),
-            cluster=self.cluster[batch.location[rows]].to(self.device),
-            kind=self._kind(batch),
-        )
-
-    def _kind(self, batch: Batch) -> Tensor | None:
-        """Classes of the rows' changes where they may be known; -1 too where none lies between the halves."""
-        kind, changed = self.series.kind, self.series.changed
-        if not self.config.vector_labels or kind is None or changed is None:
-            return None
-        told = torch.where(changed > CHANGED, kind, -1)
-        return told[batch.location].to(self.device, non_blocking=True)
-
-    def _draw_kept(self, view: int) -> Tensor:
-        """Bands that rows keep, bool (B, C): the same in all of a location's views, lest these measure what lacks."""
-        together = 2 if self.config.method in PAIRED else 1
-        generator = self.plan.generator(self.step, view)
-        return draw_kept(self.config.bands, self.config.batch, generator, together=together)
 
     def _encode(self, branch: nn.Module, views: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings and projections, convolutions in the run's precision."""
@@ -257,7 +214,7 @@ class Trainer:
             raise DataError(
                 f"a loss of {sum(losses)} at step {self.step}",
                 "a number",
-                "go on from the last checkpoint with another --lr; it was not overwritten",
+                _DIVERGED,
             )
         if self.curves is None:
             return
@@ -287,9 +244,16 @@ class Trainer:
             self._progress.show(self.step, views, {"loss": f"{sum(losses):.3f}", "change": f"{change:.0%}"})
 
     def save(self) -> None:
-        """Write a checkpoint in place of the last one."""
+        """Write a checkpoint in place of the last one.
+
+        Raises:
+            DataError: A parameter is no number any more.
+        """
         if not self.ranks.lead:
             return
+        odd = sum(not bool(p.isfinite().all()) for p in self.model.trained())
+        if odd:
+            raise DataError(f"{odd} parameters hold NaN or infinity", "numbers", _DIVERGED)
         parts: dict[str, Mapping[str, Tensor]] = {name: part.state_dict() for name, part in self.model.named().items()}
         parts |= {"momentum": momentum_of(self.optimizer), "memory": self.memory.state_dict()}
         parts["sums"] = {"sums": self._sums}

@@ -31,7 +31,7 @@ from stac.errors import DataError
 from ..stream_country import KINDS
 from .auroc import auroc, average_precision
 from .curves import ratio_histogram
-from .loop import CHANGED
+from .looks import CHANGED
 from .memory import EPSILON
 from .methods import SEASON
 from .series import Series

@@ -1,7 +1,6 @@
-"""What each method looks at, and its loss: one function from views to numbers for each family.
+"""Each method's loss: one function from views to numbers for each family.
 
-A step's views are made for the rows that this process encodes: as queries its own rows, as keys the rows that the
-batch's key order gives it. Keys are then gathered from all processes and put back into the rows' order.
+Keys are encoded in the batch's key order, gathered from all processes and put back into the rows' order.
 """
 
 from __future__ import annotations
@@ -14,48 +13,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from .config import PretrainConfig
+from .looks import Looks
 from .losses import caco_loss, gssl_loss, moco_loss, seco_loss, simclr_caco_loss, teco_loss, vector_loss
 from .memory import ChangeMemory, change_distances
 from .model import Model, level_targets
 from .ranks import Ranks
 
-VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
-    # Which of a row's dates, and whether it is augmented beyond a crop: the query, then the keys.
-    # CACo, https://github.com/utkarshmall13/CACo/blob/7c4fbc8/src/datasets/seco_dataset.py, as SeCo's.
-    "caco": ((0, False), (1, True), (2, False), (0, True)),
-    "teco": ((0, False), (1, True), (2, False), (0, True)),
-    "seco": ((0, False), (1, True), (2, False), (0, True)),
-    "simclr": ((0, False), (1, True), (2, False), (0, True)),
-    # https://github.com/facebookresearch/moco/blob/7397dfe/main_moco.py, --aug-plus: two views of one image.
-    "moco": ((0, True), (0, True)),
-    # https://github.com/sustainlab-group/geography-aware-ssl/blob/4251731/moco_fmow/main_moco_tp.py: of two dates.
-    "gssl": ((0, True), (1, True)),
-}
-"""Method → its views."""
-
 SEASON = 1
 """The subspace whose distances estimate change: invariant to season, not augmented (CACo, moco2_module.py)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Looks:
-    """Views of a step, float32 (b, C, H, W) each, on the device."""
-
-    query: Tensor
-    keys: tuple[Tensor, ...]
-    """In the order of the batch's keys."""
-    estimate: Tensor | None
-    """The query's view of the rows encoded as keys, from which change is estimated; None where it is not."""
-    back: Tensor
-    """int64 (B,), where each row of the batch stands among the gathered keys."""
-    rows: slice
-    """Rows that this process answers for."""
-    item: Tensor
-    """int64 (B,), items of the whole batch."""
-    cluster: Tensor
-    """int64 (b,), geographic clusters of this process's rows."""
-    kind: Tensor | None
-    """int64 (B,), class of each row's change, -1 for none; None where it is not to be known."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,127 @@
+"""What a step looks at: which dates, which of them augmented, in which bands; and what is known of the rows.
+
+Views are made for the rows that this process encodes: as queries its own rows, as keys the rows that the batch's key
+order gives it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .band_drop import draw_kept, drop_bands
+from .batches import Batch, Plan
+from .clusters import new_clusters
+from .config import PAIRED, PretrainConfig
+from .series import Series
+from .views import Views
+
+CHANGED = 0.05
+"""assumed: part of a chip that must differ between the halves for its location to count as changed, in the truth."""
+
+VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
+    # Which of a row's dates, and whether it is augmented beyond a crop: the query, then the keys.
+    # CACo, https://github.com/utkarshmall13/CACo/blob/7c4fbc8/src/datasets/seco_dataset.py, as SeCo's.
+    "caco": ((0, False), (1, True), (2, False), (0, True)),
+    "teco": ((0, False), (1, True), (2, False), (0, True)),
+    "seco": ((0, False), (1, True), (2, False), (0, True)),
+    "simclr": ((0, False), (1, True), (2, False), (0, True)),
+    # https://github.com/facebookresearch/moco/blob/7397dfe/main_moco.py, --aug-plus: two views of one image.
+    "moco": ((0, True), (0, True)),
+    # https://github.com/sustainlab-group/geography-aware-ssl/blob/4251731/moco_fmow/main_moco_tp.py: of two dates.
+    "gssl": ((0, True), (1, True)),
+}
+"""Method → its views."""
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """Views of a step, float32 (b, C, H, W) each, on the device."""
+
+    query: Tensor
+    keys: tuple[Tensor, ...]
+    """In the order of the batch's keys."""
+    estimate: Tensor | None
+    """The query's view of the rows encoded as keys, from which change is estimated; None where it is not."""
+    back: Tensor
+    """int64 (B,), where each row of the batch stands among the gathered keys."""
+    rows: slice
+    """Rows that this process answers for."""
+    item: Tensor
+    """int64 (B,), items of the whole batch."""
+    cluster: Tensor
+    """int64 (b,), geographic clusters of this process's rows."""
+    kind: Tensor | None
+    """int64 (B,), class of each row's change, -1 for none; None where it is not to be known."""
+
+
+class Looker:
+    """Makes the views of each step."""
+
+    def __init__(self, config: PretrainConfig, series: Series, views: Views, plan: Plan, rows: slice) -> None:
+        """Make it.
+
+        Args:
+            config: Of the run.
+            series: What is looked at.
+            views: Makes network input of raw images.
+            plan: Gives chance.
+            rows: That this process answers for.
+        """
+        self.config, self.series, self.views, self.plan, self.rows = config, series, views, plan, rows
+        self.cluster, self.clusters = new_clusters(series.lonlat, config.clusters, config.seed)
+
+    def look(self, batch: Batch, step: int) -> Looks:
+        """The step's views: read, cut, disturbed, normalized.
+
+        Args:
+            batch: Its rows.
+            step: Its number, which chance derives from.
+        """
+        rows, order = torch.arange(self.config.batch)[self.rows], batch.keys[self.rows]
+        seen = VIEWS[self.config.method]
+        draws = [self.views.draw(self.config.batch, self.plan.generator(step, view)) for view in range(len(seen))]
+        own = self.series.take(batch.location[rows], batch.dates[rows])
+        same = bool((rows == order).all())
+        other = own if same else self.series.take(batch.location[order], batch.dates[order])
+        (first, augment), *rest = seen
+        query = self.views(own[:, first], draws[0][rows], augment=augment)
+        keys = tuple(
+            self.views(other[:, date], draw[order], augment=augment)
+            for (date, augment), draw in zip(rest, draws[1:], strict=True)
+        )
+        if not self.config.keep_bands:
+            kept = self._draw_kept(step, len(seen))
+            query = drop_bands(query, kept[rows])
+            keys = tuple(drop_bands(view, kept[order]) for view in keys)
+        estimate = None
+        if self.config.method in {"caco", "teco"}:
+            estimate = query if same else self.views(other[:, first], draws[0][order], augment=augment)
+            if not (same or self.config.keep_bands):
+                estimate = drop_bands(estimate, kept[order])
+        return Looks(
+            query=query,
+            keys=keys,
+            estimate=estimate,
+            back=torch.argsort(batch.keys).to(self.series.device),
+            rows=self.rows,
+            item=batch.item.to(self.series.device),
+            cluster=self.cluster[batch.location[rows]].to(self.series.device),
+            kind=self._kind(batch),
+        )
+
+    def _kind(self, batch: Batch) -> Tensor | None:
+        """Classes of the rows' changes where they may be known; -1 too where none lies between the halves."""
+        kind, changed = self.series.kind, self.series.changed
+        if not self.config.vector_labels or kind is None or changed is None:
+            return None
+        told = torch.where(changed > CHANGED, kind, -1)
+        return told[batch.location].to(self.series.device, non_blocking=True)
+
+    def _draw_kept(self, step: int, view: int) -> Tensor:
+        """Bands that rows keep, bool (B, C): the same in all of a location's views, lest these measure what lacks."""
+        together = 2 if self.config.method in PAIRED else 1
+        generator = self.plan.generator(step, view)
+        return draw_kept(self.config.bands, self.config.batch, generator, together=together)
