@@ -63,7 +63,7 @@ class Ceiling:
 
     def __init__(self, trainer: Trainer) -> None:
         """Take a trainer's networks, as they are compiled, and views; its weights stay as they are."""
-        self._trainer, self._looks = trainer, trainer.looker.look(trainer.plan.batch(0), 0)
+        self._trainer, self._looks = trainer, trainer.looker.look(0)
         config, parameters = trainer.config, trainer.model.query.parameters()
         self._optimizer = torch.optim.SGD(
             parameters, lr=0.0, momentum=config.sgd_momentum, weight_decay=config.weight_decay

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 
 from encoder.pretraining.config import PretrainConfig
 from encoder.pretraining.curves import TIMED, read_curves
+from encoder.pretraining.looks import Looker
 from encoder.pretraining.loop import Trainer, learning_rate
 from encoder.pretraining.state import STATE, open_state
 from stac.errors import DataError
@@ -188,3 +190,18 @@ def test_what_cannot_train_is_refused(changes: dict[str, object], told: str | No
         return
     with pytest.raises(DataError, match=told):
         new_trainer(tmp_path, **changes)
+
+
+def test_reading_ahead_changes_nothing_but_when(tmp_path: Path) -> None:
+    plain, ahead = (new_trainer(tmp_path / name, norm_groups=2) for name in ("plain", "ahead"))
+    taken: list[str] = []
+    take = ahead.series.take
+
+    def slow(location: torch.Tensor, date: torch.Tensor) -> torch.Tensor:
+        taken.append(threading.current_thread().name)
+        return take(location, date)
+
+    ahead.series.ahead, ahead.series.take = True, slow
+    ahead.looker = Looker(ahead.config, ahead.series, ahead.views, ahead.plan, ahead.rows)
+    assert losses_of(plain, 5) == losses_of(ahead, 5)  # across the end of an epoch
+    assert sum(name.startswith("read") for name in taken) >= 10 - 2

@@ -26,6 +26,29 @@ _EXAMPLES = """examples:
   torchrun --nproc-per-node 4 -m encoder.pretrain --method caco --data data/shards --out data/caco --norm-groups 4
   python -m encoder.pretrain --method caco --data data/shards --out data/caco --resume --minutes 10"""
 
+_WORDS = {
+    "batch": "rows a step over all processes; two are a location",
+    "epochs": "passes over the rows",
+    "steps": "length of the run, in place of epochs",
+    "crop": "side of a view, pixels; published 224",
+    "queue": "keys a subspace",
+    "projection": "length of a projection",
+    "norm_groups": "parts of the batch that batch norm keeps apart; a multiple of the processes",
+    "clusters": "of gssl's geography",
+    "warmup": "steps over which the learning rate rises",
+    "seed": "of networks, batches and views",
+    "lr": "learning rate",
+    "temperature": "of the softmax",
+    "ema": "momentum of the key network; lower for short runs",
+    "sgd_momentum": "of SGD",
+    "weight_decay": "of SGD",
+    "geo_weight": "of gssl's second term",
+    "level_weight": "of telling each view's per-band level; ours",
+    "vector_weight": "of the contrast of change vectors; ours",
+    "beta": "share of the old in the memory of ratios",
+}
+"""Numbers of the config in words."""
+
 _DEFAULTS = {field.name: field.default for field in fields(PretrainConfig)}
 
 
@@ -104,7 +127,8 @@ def _add_number(group: argparse._ArgumentGroup, name: str, kind: type[int] | typ
     flag = f"--{name.replace('_', '-')}"
     word = "whole number" if kind is int else "number"
     read = number(flag, kind, f"a {word} from {least}", lambda x: least <= x < 2**63)
-    group.add_argument(flag, type=read, default=_DEFAULTS[name], metavar="N", help=f"(default: {_DEFAULTS[name]})")
+    words = f"{_WORDS[name]} ({'none' if _DEFAULTS[name] is None else _DEFAULTS[name]})"
+    group.add_argument(flag, type=read, default=_DEFAULTS[name], metavar="N", help=words)
 
 
 def read_config(args: argparse.Namespace) -> PretrainConfig:

@@ -6,6 +6,7 @@ order gives it.
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -72,20 +73,21 @@ class Looker:
         """
         self.config, self.series, self.views, self.plan, self.rows = config, series, views, plan, rows
         self.cluster, self.clusters = new_clusters(series.lonlat, config.clusters, config.seed)
+        self._reader = ThreadPoolExecutor(1, "read") if series.ahead else None
+        self._ahead: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
-    def look(self, batch: Batch, step: int) -> Looks:
-        """The step's views: read, cut, disturbed, normalized.
+    def look(self, step: int) -> Looks:
+        """A step's views: read, cut, disturbed, normalized. Where reading takes time, the next step's begins meanwhile.
 
         Args:
-            batch: Its rows.
-            step: Its number, which chance derives from.
+            step: Its number, from which rows and chance derive.
         """
+        batch = self.plan.batch(step)
         rows, order = torch.arange(self.config.batch)[self.rows], batch.keys[self.rows]
         seen = VIEWS[self.config.method]
         draws = [self.views.draw(self.config.batch, self.plan.generator(step, view)) for view in range(len(seen))]
-        own = self.series.take(batch.location[rows], batch.dates[rows])
-        same = bool((rows == order).all())
-        other = own if same else self.series.take(batch.location[order], batch.dates[order])
+        own, other = self._images(step, batch)
+        same = own is other
         (first, augment), *rest = seen
         query = self.views(own[:, first], draws[0][rows], augment=augment)
         keys = tuple(
@@ -111,6 +113,23 @@ class Looker:
             cluster=self.cluster[batch.location[rows]].to(self.series.device),
             kind=self._kind(batch),
         )
+
+    def _images(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Raw images (b, V, C, S, S) of the rows to query and of those to encode as keys, one tensor if the same."""
+        if self._reader is None:
+            return self._take(batch)
+        ahead, self._ahead = self._ahead, None
+        found = ahead[1].result() if ahead is not None and ahead[0] == step else self._take(batch)
+        if step + 1 < self.plan.total:
+            self._ahead = step + 1, self._reader.submit(self._take, self.plan.batch(step + 1))
+        return found
+
+    def _take(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        rows, order = torch.arange(self.config.batch)[self.rows], batch.keys[self.rows]
+        own = self.series.take(batch.location[rows], batch.dates[rows])
+        if bool((rows == order).all()):
+            return own, own
+        return own, self.series.take(batch.location[order], batch.dates[order])
 
     def _kind(self, batch: Batch) -> Tensor | None:
         """Classes of the rows' changes where they may be known; -1 too where none lies between the halves."""

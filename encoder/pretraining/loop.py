@@ -162,10 +162,9 @@ class Trainer:
 
     def train_step(self) -> None:
         """One step: look, compare, learn, remember."""
-        batch = self.plan.batch(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step, self.plan.total)
-        looks = self.looker.look(batch, self.step)
+        looks = self.looker.look(self.step)
         context = Context(self.config, self.model, self.memory, self.ranks, self._encode)
         outcome = method_step(context, looks)
         loss = outcome.losses.sum()
@@ -180,7 +179,7 @@ class Trainer:
         if outcome.own is not None:
             self.model.queue.push(outcome.own)
         if outcome.distances is not None:
-            self.memory.update(batch.item, outcome.distances)
+            self.memory.update(looks.item, outcome.distances)
         self.step += 1
         extra = [torch.zeros_like(loss) if part is None else part.detach() for part in (outcome.level, outcome.vector)]
         told = [*outcome.losses.detach(), *extra, torch.ones_like(loss)]
