@@ -40,6 +40,7 @@ from .stream_layers import pack_layers, unpack_layers
 FORMAT = "afterimage stream grounds 1"
 """What the file's metadata says it is; the number is raised when older files cannot be read as before."""
 
+_ENTRY = "afterimage"
 _MAKE_ANEW = "copy it again, or make it anew with python -m encoder.stream_pack"
 _DTYPES = {"crop": "uint8", "late": "float64", "bright": "float64", "kind": "uint8", "start": "int32", "span": "int32"}
 
@@ -67,7 +68,8 @@ def save_country(path: Path, pieces: Sequence[Piece], config: CountryConfig) -> 
     known = {"country": asdict(config), "kinds": KINDS, "simulated": True}
     with write_whole(path) as temporary:
         # not `save_file`, whose files none but their owner may read
-        temporary.write_bytes(save(tensors, {"format": FORMAT, "made": json.dumps(known, default=str)}))
+        # and one entry, for several come in any order
+        temporary.write_bytes(save(tensors, {_ENTRY: json.dumps({"format": FORMAT} | known, default=str)}))
 
 
 def open_country(path: Path, device: str | torch.device = "cpu") -> Country:
@@ -106,9 +108,9 @@ def _read_config(found: dict[str, str], path: Path) -> CountryConfig:
         KeyError: Its description lacks something.
         ValueError: Its description is none.
     """
-    if found.get("format") != FORMAT:
-        raise DataError(f"{found.get('format', 'another kind of file')}", FORMAT, _MAKE_ANEW)
-    made: dict[str, Any] = json.loads(found["made"])
+    made: dict[str, Any] = json.loads(found.get(_ENTRY, "{}"))
+    if made.get("format") != FORMAT:
+        raise DataError(f"{made.get('format', 'another kind of file')}", FORMAT, _MAKE_ANEW)
     if tuple(made["kinds"]) != KINDS:
         raise DataError(f"changes of the classes {', '.join(made['kinds'])}", ", ".join(KINDS), _MAKE_ANEW)
     values = made["country"]

@@ -147,7 +147,7 @@ def test_damage_within_a_file_is_told(path: Path, tmp_path: Path, change: str, t
     elif change == "drop":
         del tensors["0000.span"]
     elif change == "format":
-        known["format"] = known["format"][:-1] + "0"
+        known = {name: value.replace("stream grounds 1", "stream grounds 0") for name, value in known.items()}
     else:
         known = {"other": "file"}
     bad = tmp_path / "bad.safetensors"

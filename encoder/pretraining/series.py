@@ -96,6 +96,8 @@ class DrawnSeries:
         ]
         self.half = (torch.arange(config.dates) >= config.dates // 2).long().repeat(count, 1)
         places = torch.cat([part.place[:, 0].cpu() for part in parts])[:count]
+        self.ground = places
+        """int64 (N,) on the CPU, which of the country's grounds each lies on."""
         biomes = stream.country.biomes
         self.lonlat = torch.tensor([[biome.lon, biome.lat] for biome in biomes], dtype=torch.float64)[places]
 
