@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -74,8 +75,8 @@ def _train(args: argparse.Namespace, config: PretrainConfig, folder: Path, ranks
         tensorboard=args.tensorboard,
         notes={"data": source},
     )
-    trainer = Trainer(config, series, views, options, ranks)
-    done = trainer.run()
+    with closing(Trainer(config, series, views, options, ranks)) as trainer:
+        done = trainer.run()
     if not ranks.lead:
         return 0
     weights = _save(trainer, folder, steps, source) if done else None

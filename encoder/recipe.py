@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -169,9 +170,9 @@ def _train(name: str, config: PretrainConfig, series: DrawnSeries, out: Path, mi
         notes={"data": words},
     )
     sys.stderr.write(f"{name}\n")
-    trainer = Trainer(config, series, views, options)
-    if not trainer.run():
-        return False
+    with closing(Trainer(config, series, views, options)) as trainer:
+        if not trainer.run():
+            return False
     network = trainer.model.query.network.eval()
     normalizer = Normalizer(steps, config.bands).to(series.device)
 

@@ -208,6 +208,18 @@ def test_tensorboard_gets_the_same_numbers(
     assert told == [(folder, purged), ("loss", 2.5, 9), ("ratio", 2, 9), ("closed",)]
 
 
+def test_tensorboard_itself_can_read_them(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    curves = Curves(tmp_path, COLUMNS, tensorboard=True)
+    curves.add({"step": 3, "loss": 2.5, "lr": 0.1})
+    curves.add_split({"step": 3, "epoch": 1}, *_memory([1.0, 2.0]))
+    curves.close()
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(3, 2.5)]
+    assert [event.step for event in events.Histograms("ratio")] == [3]
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

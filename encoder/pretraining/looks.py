@@ -73,6 +73,7 @@ class Looker:
         """
         self.config, self.series, self.views, self.plan, self.rows = config, series, views, plan, rows
         self.cluster, self.clusters = new_clusters(series.lonlat, config.clusters, config.seed)
+        self._has_all = rows == slice(0, config.batch)
         self._reader = ThreadPoolExecutor(1, "read") if series.ahead else None
         self._ahead: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
@@ -86,23 +87,20 @@ class Looker:
         rows, order = torch.arange(self.config.batch)[self.rows], batch.keys[self.rows]
         seen = VIEWS[self.config.method]
         draws = [self.views.draw(self.config.batch, self.plan.generator(step, view)) for view in range(len(seen))]
+        kept = None if self.config.keep_bands else self._draw_kept(step, len(seen))
         own, other = self._images(step, batch)
-        same = own is other
-        (first, augment), *rest = seen
-        query = self.views(own[:, first], draws[0][rows], augment=augment)
-        keys = tuple(
-            self.views(other[:, date], draw[order], augment=augment)
-            for (date, augment), draw in zip(rest, draws[1:], strict=True)
-        )
-        if not self.config.keep_bands:
-            kept = self._draw_kept(step, len(seen))
-            query = drop_bands(query, kept[rows])
-            keys = tuple(drop_bands(view, kept[order]) for view in keys)
+
+        def make(images: Tensor, view: int, which: Tensor) -> Tensor:
+            """One of `seen`, of some rows."""
+            date, augment = seen[view]
+            made = self.views(images[:, date], draws[view][which], augment=augment)
+            return made if kept is None else drop_bands(made, kept[which])
+
+        query = make(own, 0, rows)
+        keys = tuple(make(other, view, order) for view in range(1, len(seen)))
         estimate = None
         if self.config.method in {"caco", "teco"}:
-            estimate = query if same else self.views(other[:, first], draws[0][order], augment=augment)
-            if not (same or self.config.keep_bands):
-                estimate = drop_bands(estimate, kept[order])
+            estimate = self._again(query, order) if self._has_all else make(other, 0, order)
         return Looks(
             query=query,
             keys=keys,
@@ -113,6 +111,11 @@ class Looker:
             cluster=self.cluster[batch.location[rows]].to(self.series.device),
             kind=self._kind(batch),
         )
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._reader is not None:
+            self._reader.shutdown(cancel_futures=True)
 
     def _images(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
         """Raw images (b, V, C, S, S) of the rows to query and of those to encode as keys, one tensor if the same."""
@@ -127,9 +130,13 @@ class Looker:
     def _take(self, batch: Batch) -> tuple[Tensor, Tensor]:
         rows, order = torch.arange(self.config.batch)[self.rows], batch.keys[self.rows]
         own = self.series.take(batch.location[rows], batch.dates[rows])
-        if bool((rows == order).all()):
-            return own, own
+        if self._has_all:
+            return own, self._again(own, order)
         return own, self.series.take(batch.location[order], batch.dates[order])
+
+    def _again(self, rows: Tensor, order: Tensor) -> Tensor:
+        """All rows of the batch in another order; the same tensor where that is their own."""
+        return rows if self.config.norm_groups == 1 else rows[order.to(rows.device)]
 
     def _kind(self, batch: Batch) -> Tensor | None:
         """Classes of the rows' changes where they may be known; -1 too where none lies between the halves."""

@@ -160,6 +160,12 @@ class Trainer:
                 break
         return self.step >= self.plan.total
 
+    def close(self) -> None:
+        """Write out what TensorBoard still holds, and stop reading ahead."""
+        self.looker.close()
+        if self.curves is not None:
+            self.curves.close()
+
     def train_step(self) -> None:
         """One step: look, compare, learn, remember."""
         for group in self.optimizer.param_groups:

@@ -8,11 +8,12 @@ location into the plan beside them.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
+from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
@@ -86,30 +87,13 @@ def gather(
     finder = Finder(prepared, options or ReadOptions(threads=threads))
     quiet_rasterio()
     pool = ThreadPoolExecutor(threads, "locate", enter_env, (finder.options,))
-    put_off: list[str] = []
-    silent = added = 0
     try:
         with ShardWriter(config.out, _spec(prepared), per_shard) as writer:
-            before = len(writer.done)
             numbers = _open_numbers(prepared.rows, writer.done)[:limit]
             with tqdm(total=len(prepared.rows), desc="locations", unit="", disable=not progress) as bar:
-                bar.update(before)
+                bar.update(len(writer.done))
                 try:
-                    for found in _in_order(pool, finder, numbers, 2 * threads):
-                        silent = silent + 1 if found.fault else 0
-                        if found.fault:
-                            put_off.append(found.fault)
-                            if silent >= _SILENT:
-                                break
-                            continue
-                        prepared.rows[found.row.number] = found.row
-                        bar.update(1)
-                        if found.pictures:
-                            added += 1
-                            if added % per_shard == 0:
-                                prepared.save()  # the plan is on the disk before a shard is
-                            _add(writer, found, prepared)
-                        _check_hope(prepared.rows, len(writer.done), finder.trouble)
+                    put_off = _take_in(_in_order(pool, finder, numbers, 2 * threads), prepared, writer, finder, bar)
                 finally:
                     prepared.save()
             _check_hope(prepared.rows, len(writer.done), finder.trouble)
@@ -125,6 +109,34 @@ def gather(
             "check the network and run the same command again; what was gathered stays",
         )
     return summary
+
+
+def _take_in(
+    found: Iterable[Found], prepared: Prepared, writer: ShardWriter, finder: Finder, bar: tqdm[NoReturn]
+) -> list[str]:
+    """Note what became of locations and write their pictures.
+
+    Returns:
+        Why locations were put off. Too many in a row end it, for then the network is gone.
+    """
+    put_off: list[str] = []
+    silent = added = 0
+    for one in found:
+        silent = silent + 1 if one.fault else 0
+        if one.fault:
+            put_off.append(one.fault)
+            if silent >= _SILENT:
+                break
+            continue
+        prepared.rows[one.row.number] = one.row
+        bar.update(1)
+        if one.pictures:
+            added += 1
+            if added % writer.per_shard == 0:
+                prepared.save()  # the plan is on the disk before a shard is
+            _add(writer, one, prepared)
+        _check_hope(prepared.rows, len(writer.done), finder.trouble)
+    return put_off
 
 
 def _in_order(pool: ThreadPoolExecutor, finder: Finder, rows: Sequence[Row], most: int) -> Iterator[Found]:
